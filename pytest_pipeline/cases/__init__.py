@@ -1,0 +1,1 @@
+"""COLLECT: a Plan becomes pytest items; repetition, order, dependencies."""

@@ -1,0 +1,1 @@
+"""DO: one task run, step by step."""

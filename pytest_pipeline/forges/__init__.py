@@ -1,0 +1,1 @@
+"""Where pull requests live. A forge knows nothing of agents or pytest."""

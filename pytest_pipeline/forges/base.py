@@ -1,0 +1,111 @@
+"""The seam between the pipeline and the place where pull requests live."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from pytest_pipeline.host.git import Repository
+
+
+class PullRequestState(str, enum.Enum):
+    """GitHub's words, with a merge told apart from a refusal."""
+
+    OPEN = "open"
+    MERGED = "merged"
+    CLOSED = "closed"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A pull request to be: its branch already lies on the forge."""
+
+    branch: str
+    base: str
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """A pull request as the forge knows it now."""
+
+    number: int
+    url: str
+    branch: str
+    base: str
+    head: str
+    title: str
+    state: PullRequestState
+    merge_commit: str | None = None
+
+
+@dataclass(frozen=True)
+class MergeRequest:
+    """One merge, as compare and swap.
+
+    Args:
+        method: merge, squash or rebase.
+        head: the commit that the branch must be at.
+        base: the commit that the base branch must be at.
+        message: full message of the commit that is made (squash and merge).
+    """
+
+    method: str
+    head: str
+    base: str
+    message: str
+
+
+class Forge(Protocol):
+    """Every method is idempotent: called again after a crash, it finds what is there and goes on.
+
+    Each raises ForgeError when the forge refuses or does not answer.
+    """
+
+    @property
+    def name(self) -> str:
+        """The forge as the record shows it, for example ``local``."""
+
+    @property
+    def repository(self) -> str:
+        """The repository as the record shows it."""
+
+    @property
+    def push_url(self) -> str:
+        """Where git pushes to and fetches from; never holds a credential."""
+
+    def push_environment(self) -> AbstractContextManager[Mapping[str, str]]:
+        """Environment variables for one git push or fetch; what they need exists only inside the context."""
+
+    def ensure_base(self, branch: str, commit: str, source: Repository) -> None:
+        """Make sure that ``branch`` exists; a new one starts at ``commit``, whose objects lie in ``source``."""
+
+    def branch_head(self, branch: str) -> str | None:
+        """The commit that the branch is at, or None."""
+
+    def find_pull_request(self, branch: str) -> PullRequest | None:
+        """The newest pull request from that branch, in whatever state, or None."""
+
+    def ensure_pull_request(self, draft: Draft) -> PullRequest:
+        """The open or merged pull request of that branch, made if there is none."""
+
+    def wait_until_ready(self, pull_request: PullRequest, timeout: float) -> PullRequest:
+        """Wait, at most ``timeout`` seconds, until it can be merged or refused: checks done, mergeability known."""
+
+    def merge(self, pull_request: PullRequest, request: MergeRequest) -> PullRequest:
+        """Merge, or find that it is merged.
+
+        Raises:
+            BaseMovedError: head or base is not the expected commit; nothing was merged.
+            ConflictError: it cannot be merged; names the files.
+        """
+
+    def delete_branch(self, branch: str, head: str) -> None:
+        """Delete the branch if it is still at ``head``; that it is gone already is fine."""

@@ -1,0 +1,1 @@
+"""KEEP: store, criterion, JUnit properties, terminal summary."""
