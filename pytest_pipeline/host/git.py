@@ -32,6 +32,7 @@ __all__ = [
     "Repository",
     "Tree",
     "WorkTreeError",
+    "failed",
 ]
 
 _ABSENT = "0" * 40
