@@ -9,7 +9,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
-
 OnEvent = Callable[[str], None]
 """Receives one short line about what the agent does right now."""
 

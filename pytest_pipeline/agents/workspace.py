@@ -1,0 +1,92 @@
+"""Writing into a workspace by path, and never out of it: not by ``..``, not through a symlink, not into ``.git``."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_pipeline.errors import HostError, PipelineError
+
+_MODES = {"100644": 0o644, "100755": 0o755}
+_MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE})
+
+
+class WorkspaceError(PipelineError):
+    """A solution asks for something that cannot be done in this workspace."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The directory that an agent may change.
+
+    Every method raises WorkspaceError when the path leads out of it or cannot be used, and HostError when the machine
+    is at fault (no space, read-only).
+    """
+
+    root: Path
+
+    def holds(self, path: str) -> bool:
+        """Whether anything is there."""
+        entry = self._entry(path)
+        return entry.is_symlink() or entry.exists()
+
+    def read(self, path: str) -> str:
+        """The content of a file; bytes that are not UTF-8 survive a :meth:`write`."""
+        with _told(path):
+            return self._place(path).read_bytes().decode("utf-8", "surrogateescape")
+
+    def write(self, path: str, content: str, *, mode: str | None = None) -> None:
+        """Write a file exactly, making its directories; ``mode`` is git's, None leaves it as it is."""
+        if mode is not None and mode not in _MODES:
+            raise WorkspaceError(f"{path} has the git mode {mode}, which is no plain file. Make it in a shell block.")
+        place = self._place(path)
+        with _told(path):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content.encode("utf-8", "surrogateescape"))
+            if mode is not None:
+                place.chmod(_MODES[mode])
+
+    def delete(self, path: str) -> None:
+        """Delete a file and the directories that are empty then."""
+        entry = self._entry(path)
+        with _told(path):
+            entry.unlink()
+        for directory in entry.parents:
+            if directory == self._root or any(directory.iterdir()):
+                return
+            directory.rmdir()
+
+    @property
+    def _root(self) -> Path:
+        return self.root.resolve()
+
+    def _entry(self, path: str) -> Path:
+        """Where the path lies, without following a symlink that it is itself."""
+        entry = self._place(str(Path(path).parent)) / Path(path).name
+        if entry.name.casefold() == ".git" or entry == self._root:
+            raise WorkspaceError(f"{path!r} is no file of the repository. Name a path inside it, outside of .git.")
+        return entry
+
+    def _place(self, path: str) -> Path:
+        try:
+            place = (self._root / path).resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a circle of symlinks, a NUL
+            raise WorkspaceError(f"{path!r} cannot be used as a path ({error}). Correct it in the plan.") from None
+        if not place.is_relative_to(self._root):
+            raise WorkspaceError(f"{path} leads out of the workspace, to {place}. Name a path inside the repository.")
+        if any(part.casefold() == ".git" for part in place.relative_to(self._root).parts):
+            raise WorkspaceError(f"{path} lies in git's own directory. Name a path outside of .git.")
+        return place
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _MACHINE:
+            raise HostError(f"{path} could not be written: {error.strerror}. Mend the machine and run again.") from None
+        raise WorkspaceError(f"{path} cannot be used: {error.strerror}. Correct the path in the plan.") from None
