@@ -60,14 +60,6 @@ class RefUpdate:
 
 _NOT_AT_OLD = re.compile(r"but expected|reference already exists|unable to resolve reference")
 
-    def size(self, path: str) -> int | None:
-        """The size in bytes of the blob at that path, without reading it; None where :meth:`read` gives None."""
-        raise NotImplementedError
-
-    def link(self, path: str) -> str | None:
-        """What the symlink at that path points to (bytes that are not UTF-8 as surrogates); None where there is none."""
-        raise NotImplementedError
-
 
 @dataclass(frozen=True)
 class Repository:
