@@ -9,6 +9,7 @@ from pathlib import Path
 from pytest_pipeline.agents.base import AgentRequest, AgentResult, AgentStatus, OnEvent
 from pytest_pipeline.errors import HostError, SettingsError
 from pytest_pipeline.host.process import Command, Completed, run
+from pytest_pipeline.host.redaction import Redactor
 
 
 class CommandAgent:
@@ -46,7 +47,9 @@ class CommandAgent:
                 timeout=request.limits.wall_time,
                 transcript=request.transcript,
                 transcript_limit=request.transcript_limit,
-            )
+                redactor=Redactor.from_environment(request.environment),  # what it knows, it may print
+            ),
+            on_event,
         )
         status, message = self._verdict(completed, request.limits.wall_time)
         on_event(message)

@@ -12,6 +12,7 @@ from pytest_pipeline.agents import diff
 from pytest_pipeline.agents.base import AgentRequest, AgentResult, AgentStatus, OnEvent, SolutionForm, SolutionPart
 from pytest_pipeline.agents.workspace import Workspace, WorkspaceError
 from pytest_pipeline.host.process import Command, Completed, run
+from pytest_pipeline.host.redaction import Redactor
 
 _NO_REFERENCE = (
     "The task has no reference solution to replay. Write one under **Reference:** in the plan, "
@@ -99,7 +100,7 @@ class _Replay:
         if left <= 0:
             raise self._timeout("")
         self._note("runs a shell block")
-        completed = run(self._command(part.content, left))
+        completed = run(self._command(part.content, left), self.on_event)
         self.survivors += completed.survivors
         if completed.timed_out:
             raise self._timeout(completed.tail)
@@ -114,6 +115,7 @@ class _Replay:
             timeout=timeout,
             transcript=self.request.transcript,
             transcript_limit=self.request.transcript_limit,
+            redactor=Redactor.from_environment(self.request.environment),  # what it knows, it may print
         )
 
     def _timeout(self, output: str) -> _ShellEndedError:

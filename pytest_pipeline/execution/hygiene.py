@@ -78,11 +78,15 @@ def _has_conflict(content: bytes | None) -> bool:
 
 
 def _symlink_problems(path: str, tree: Tree) -> Iterator[str]:
-    target = tree.link(path) or ""
+    target = _link(path, tree)
     if target.startswith("/") or re.match(r"[A-Za-z]:|\\", target):
         yield f"{path} is a symlink to the absolute path {target}. A symlink must stay inside the repository."
     elif not _stays_inside(path, tree):
         yield f"{path} is a symlink to {target}, which leads out of the repository or round in a circle."
+
+
+def _link(path: str, tree: Tree) -> str:
+    return (tree.link(path) or b"").decode("utf-8", "surrogateescape")
 
 
 def _stays_inside(path: str, tree: Tree) -> bool:
@@ -102,7 +106,7 @@ def _stays_inside(path: str, tree: Tree) -> bool:
         here.append(part)
         entry = entries.get("/".join(here))
         if entry is not None and entry.mode == _SYMLINK:
-            target = tree.link("/".join(here)) or ""
+            target = _link("/".join(here), tree)
             followed += 1
             if target.startswith("/") or followed > 40:  # as many as Linux follows
                 return False

@@ -11,6 +11,7 @@ from typing import NoReturn
 from pytest_pipeline.execution.paths import made_paths, matching
 from pytest_pipeline.host.git import Tree
 from pytest_pipeline.host.process import Command, Completed, run
+from pytest_pipeline.host.redaction import Redactor
 from pytest_pipeline.plans.model import Check, CommandCheck, Predicate, PredicateCheck, Task
 
 
@@ -95,6 +96,7 @@ class Verifier:
                 timeout=self.timeout,
                 transcript=self.transcript,
                 transcript_limit=self.transcript_limit,
+                redactor=Redactor.from_environment(self.environment),  # what it knows, it may print
             )
         )
         passed = not completed.timed_out and completed.exit_code == check.passes_on

@@ -41,6 +41,19 @@ def test_it_sees_only_the_environment_of_the_request(tmp_path: Path, monkeypatch
     assert "plum False" in (tmp_path / "transcript.txt").read_text()
 
 
+def test_a_secret_that_it_was_given_does_not_reach_the_transcript(tmp_path: Path) -> None:
+    agent = make_agent("command", Settings(agent_command="sh -c 'echo key: $MY_API_KEY'"))
+    environment = {"PATH": os.environ["PATH"], "MY_API_KEY": "sesame-open-wide"}
+    lines: list[str] = []
+    request = AgentRequest("", tmp_path, Limits(60.0), environment, tmp_path / "transcript.txt")
+
+    result = agent.run(request, lines.append)
+
+    told = (tmp_path / "transcript.txt").read_text() + result.output + "".join(lines)
+    assert "key: ***" in told
+    assert "sesame" not in told
+
+
 def test_any_other_exit_status_is_a_failure_with_the_last_lines(tmp_path: Path) -> None:
     result = do(tmp_path, "import sys; print('no key'); sys.exit(7)")
 

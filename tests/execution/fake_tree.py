@@ -34,8 +34,8 @@ class FakeTree(Tree):
     def size(self, path: str) -> int | None:
         return len(self._blobs[path]) if path in self._blobs else None
 
-    def link(self, path: str) -> str | None:
-        return self._links.get(path)
+    def link(self, path: str) -> bytes | None:
+        return self._links[path].encode() if path in self._links else None
 
 
 def _id(blob: bytes) -> str:

@@ -42,6 +42,16 @@ def test_commands_run_by_a_shell_in_the_workspace_with_the_given_environment(tmp
     assert "got plum" in (tmp_path / "transcript.txt").read_text()
 
 
+def test_a_secret_of_the_environment_does_not_reach_the_transcript(tmp_path: Path) -> None:
+    verifier = Verifier(tmp_path, {"MY_TOKEN": "sesame-open-wide"}, 60.0, transcript=tmp_path / "transcript.txt")
+
+    report = verifier.verify(task(CommandCheck('echo "it is $MY_TOKEN"', 1)), FakeTree())
+
+    told = (tmp_path / "transcript.txt").read_text() + report.results[0].tail
+    assert "it is ***" in told
+    assert "sesame" not in told
+
+
 def test_a_fenced_block_is_one_script(tmp_path: Path) -> None:
     report = verified(tmp_path, CommandCheck("mkdir d\ncd d\nX=1\ntouch made-$X\n", 1))
 
