@@ -42,6 +42,14 @@ class TaskRunKey:
 
 
 @dataclass(frozen=True)
+class AttemptId:
+    """What the store answers when it admits an attempt: its row, and its number within the task run, from 1."""
+
+    row: int
+    number: int
+
+
+@dataclass(frozen=True)
 class SessionRecord:
     """One invocation of pytest. ``facts`` are short texts: agent, forge, repository, versions, base commit."""
 

@@ -1,0 +1,229 @@
+"""Open the store's database, give it out in transactions, and tell its errors in one place."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+
+from pytest_pipeline import __version__
+from pytest_pipeline.errors import StoreError
+from pytest_pipeline.record import schema
+
+BUSY_SECONDS = 30
+"""How long a process waits for another one that writes."""
+
+_ANOTHER = "Move it away, or name another store with --store URL."
+
+# What drivers say (SQLite's wording; others fall through to their own text), what it means, what to do.
+_MEANINGS = (
+    ("is full", "the disk is full", "Free space there and run again."),
+    ("disk i/o error", "the disk reports an error", "Look whether it is full or broken, then run again."),
+    ("readonly", "it is read-only", "Make it writable, or name another store with --store URL."),
+    ("read-only", "it is read-only", "Make it writable, or name another store with --store URL."),
+    ("unable to open", "it cannot be opened", "Make its directory writable, or name another store with --store URL."),
+    ("not a database", "the file is not a database", f"It was left as it is. {_ANOTHER}"),
+    ("malformed", "the file is damaged", f"It was left as it is. {_ANOTHER}"),
+    ("is locked", f"another process has held it for {BUSY_SECONDS} s", "Wait until that one has ended, or end it."),
+)
+
+
+class Refusal(Exception):
+    """What was to be written contradicts what the store holds; the text is the reason and what to do."""
+
+
+class Database:
+    """One database that holds the store's tables.
+
+    Args:
+        url: an SQLAlchemy URL; the parent directory of an SQLite file is made.
+
+    Raises:
+        StoreError: it cannot be opened, is damaged, belongs to something else or to a newer program.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = _parse(url)
+        self._sqlite = parsed.get_backend_name() == "sqlite"
+        self.where = (self._sqlite and parsed.database) or parsed.render_as_string(hide_password=True)
+        if self._sqlite and parsed.database and not parsed.database.startswith(("file:", ":memory:")):
+            _ready_place(Path(parsed.database))
+        self._engine = _engine(parsed, self._sqlite)
+        self._durable = self._engine.execution_options(pipeline="durable")
+        self._quick = self._engine.execution_options(pipeline="quick")
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A transaction that only reads."""
+        with self._told(), self._engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self, *, durable: bool = False) -> Iterator[sa.Connection]:
+        """A transaction that writes, alone.
+
+        Args:
+            durable: what was written survives a power failure, not only the end of this process.
+        """
+        with self._told(), (self._durable if durable else self._quick).begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what SQLAlchemy raises for the database's sake into the sentence for the user."""
+        try:
+            yield
+        except Refusal as refusal:
+            raise StoreError(f"The store {self.where} refused an entry: {refusal}") from None
+        except exc.IntegrityError as error:
+            raise StoreError(
+                f"The store {self.where} refused an entry that contradicts what it holds ({error.orig}). "
+                "Please report this; start a new session to go on."
+            ) from error
+        except exc.DBAPIError as error:
+            raise StoreError(f"The store {self.where} cannot be used: {_meaning(error)}") from error
+
+    def _prepare(self) -> None:
+        """Check the schema, or create it; another process may be doing the same."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while not self._is_ours():
+            try:
+                self._create()
+            except exc.DBAPIError as error:
+                # Switching a new file to WAL fails at once, without waiting, while another process does it.
+                taken = "is locked" in str(error) or "exists" in str(error)
+                if not taken or time.monotonic() > deadline:
+                    raise StoreError(f"The store {self.where} cannot be created: {_meaning(error)}") from error
+                time.sleep(0.02)
+
+    def _is_ours(self) -> bool:
+        """False when the database is empty.
+
+        Raises:
+            StoreError: it is anything but empty or ours.
+        """
+        with self.reading() as connection:
+            inspector = sa.inspect(connection)
+            tables = set(inspector.get_table_names())
+            if not tables:
+                return False
+            if schema.store.name not in tables:
+                raise StoreError(
+                    f"{self.where} is a database of something else (it holds the table {min(tables)}) and was left as "
+                    "it is. Name another store with --store URL."
+                )
+            self._check_version(connection)
+            self._check_columns(inspector)
+        return True
+
+    def _check_version(self, connection: sa.Connection) -> None:
+        found = connection.execute(sa.select(schema.store)).first()
+        if found is None:
+            raise self._torn("it does not say its version")
+        if found.version > schema.VERSION:
+            raise StoreError(
+                f"The store {self.where} was made by {found.made_by} (schema {found.version}); this is pytest-pipeline "
+                f"{__version__}, which knows schema {schema.VERSION}. Update pytest-pipeline, or name another store "
+                "with --store URL."
+            )
+        if found.version < schema.VERSION:
+            raise self._torn(f"it says schema {found.version}, which never was")
+
+    def _check_columns(self, inspector: sa.Inspector) -> None:
+        present = inspector.get_multi_columns()
+        for table in schema.metadata.sorted_tables:
+            columns = {column["name"] for column in present.get((None, table.name), ())}
+            if missing := set(table.columns.keys()) - columns:
+                raise self._torn(f"{table.name} lacks {', '.join(sorted(missing))}")
+
+    def _torn(self, how: str) -> StoreError:
+        return StoreError(f"The store {self.where} is damaged: {how}. It was left as it is. {_ANOTHER}")
+
+    def _create(self) -> None:
+        if self._sqlite:
+            with self._engine.execution_options(pipeline="bare").connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        with self._durable.begin() as connection:
+            if sa.inspect(connection).get_table_names():
+                return
+            schema.metadata.create_all(connection)
+            connection.execute(
+                schema.store.insert().values(version=schema.VERSION, made_by=f"pytest-pipeline {__version__}")
+            )
+
+
+def _parse(url: str) -> sa.URL:
+    try:
+        return sa.make_url(url)
+    except (exc.ArgumentError, ValueError):
+        # The text itself is not repeated: what cannot be parsed may hold a password.
+        raise StoreError(
+            "The store's URL is not one that SQLAlchemy knows. Write it like sqlite:///path/state.db or "
+            "postgresql+psycopg://user@host/name."
+        ) from None
+
+
+def _ready_place(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log = path.with_name(f"{path.name}-wal")
+        emptied = path.is_file() and not path.stat().st_size and log.is_file() and log.stat().st_size
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"The store {path} cannot be created: {error}. Name another place with --store URL."
+        ) from error
+    if emptied:  # SQLite would take it for new, and delete the log
+        raise StoreError(
+            f"The store {path} is damaged: it is empty, but its log is not. It was left as it is. {_ANOTHER}"
+        )
+
+
+def _engine(url: sa.URL, sqlite: bool) -> sa.Engine:
+    try:
+        # isolation_level None: the driver begins no transaction of its own, we do, so that DDL is part of it.
+        arguments = {"timeout": BUSY_SECONDS, "isolation_level": None} if sqlite else {}
+        engine = sa.create_engine(url, connect_args=arguments)
+    except (ImportError, exc.ArgumentError) as error:
+        raise StoreError(
+            f"The store {url.render_as_string(hide_password=True)} needs a driver that is missing: {error}. Install it "
+            "into this environment, or name another store with --store URL."
+        ) from error
+    if sqlite:
+        event.listen(engine, "connect", _on_connect)
+        event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _on_connect(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _on_begin(connection: sa.Connection) -> None:
+    kind = connection.get_execution_options().get("pipeline")
+    if kind == "bare":  # the journal mode cannot change inside a transaction
+        return
+    connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if kind == 'durable' else 'NORMAL'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if kind else "BEGIN")
+
+
+def _meaning(error: exc.DBAPIError) -> str:
+    said = str(error.orig)
+    for part, meaning, advice in _MEANINGS:
+        if part in said.lower():
+            return f"{meaning}. {advice}"
+    return f"{said.strip().rstrip('.')}. Look at that database, or name another store with --store URL."

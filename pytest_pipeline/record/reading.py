@@ -1,0 +1,134 @@
+"""Rows of the store become records."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from pytest_pipeline.errors import FailureKind
+from pytest_pipeline.record import schema
+from pytest_pipeline.record.model import (
+    AttemptRecord,
+    Outcome,
+    RunRecord,
+    SessionRecord,
+    StepRecord,
+    TaskRunKey,
+    TaskRunRecord,
+)
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Row = sa.Row[Any]
+
+
+def sessions(connection: sa.Connection, session: str | None = None) -> tuple[SessionRecord, ...]:
+    """One session or all of them, the oldest first."""
+    wanted = sa.select(schema.session).order_by(schema.session.c.started, schema.session.c.id)
+    told = sa.select(schema.fact).order_by(schema.fact.c.id)
+    if session is not None:
+        wanted = wanted.where(schema.session.c.id == session)
+        told = told.where(schema.fact.c.session == session)
+    facts: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in connection.execute(told):
+        earlier = facts[row.session].get(row.name)
+        facts[row.session][row.name] = row.value if earlier is None else f"{earlier}; {row.value}"
+    return tuple(
+        SessionRecord(
+            id=row.id,
+            started=row.started,
+            required=row.required,
+            count=row._mapping["count"],  # a row is a tuple, which has a count of its own
+            facts=MappingProxyType(facts[row.id]),
+            finished=row.finished,
+            streak=row.streak,
+            met=row.met,
+            exit_code=row.exit_code,
+        )
+        for row in connection.execute(wanted)
+    )
+
+
+def runs(connection: sa.Connection, session: str, number: int | None = None) -> tuple[RunRecord, ...]:
+    """The runs of a session in the order of admission, or one of them."""
+    wanted = sa.select(schema.run).where(schema.run.c.session == session).order_by(schema.run.c.admitted)
+    if number is not None:
+        wanted = wanted.where(schema.run.c.number == number)
+    return tuple(
+        RunRecord(row.session, row.number, row.admitted, row.started, Outcome(row.outcome), row.finished)
+        for row in connection.execute(wanted)
+    )
+
+
+def task_runs(
+    connection: sa.Connection, session: str, run: int | None = None, key: TaskRunKey | None = None
+) -> tuple[TaskRunRecord, ...]:
+    """The task runs of a session, of one of its runs, or the one of a key; in the order of admission."""
+    chosen = [schema.run.c.session == session]
+    if run is not None:
+        chosen.append(schema.run.c.number == run)
+    if key is not None:
+        chosen += [schema.task_run.c[name] == getattr(key, name) for name in ("plan", "batch", "task")]
+    wanted = (
+        sa.select(schema.task_run, schema.run.c.number)
+        .join(schema.run)
+        .where(*chosen)
+        .order_by(schema.run.c.admitted, schema.task_run.c.id)
+    )
+    tries = _attempts(connection, chosen)
+    return tuple(_task_run(session, row, tuple(tries[row.id])) for row in connection.execute(wanted))
+
+
+def _task_run(session: str, row: Row, attempts: tuple[AttemptRecord, ...]) -> TaskRunRecord:
+    skipped = Outcome(row.skipped) if row.skipped else Outcome.RUNNING
+    return TaskRunRecord(
+        key=TaskRunKey(session, row.number, row.plan, row.batch, row.task),
+        title=row.title,
+        outcome=attempts[-1].outcome if attempts else skipped,
+        reason=row.reason,
+        attempts=attempts,
+    )
+
+
+def _attempts(connection: sa.Connection, chosen: list[sa.ColumnElement[bool]]) -> defaultdict[int, list[AttemptRecord]]:
+    """Attempts by the row of their task run, the first one first."""
+    wanted = (
+        sa.select(schema.attempt)
+        .select_from(schema.attempt.join(schema.task_run).join(schema.run))
+        .where(*chosen)
+        .order_by(schema.attempt.c.number)
+    )
+    steps = _steps(connection, chosen)
+    found: defaultdict[int, list[AttemptRecord]] = defaultdict(list)
+    for row in connection.execute(wanted):
+        found[row.task_run].append(
+            AttemptRecord(
+                number=row.number,
+                started=row.started,
+                outcome=Outcome(row.outcome),
+                finished=row.finished,
+                failure_kind=FailureKind(row.failure_kind) if row.failure_kind else None,
+                message=row.message,
+                properties=MappingProxyType(row.properties),
+                steps=tuple(steps[row.id]),
+            )
+        )
+    return found
+
+
+def _steps(connection: sa.Connection, chosen: list[sa.ColumnElement[bool]]) -> defaultdict[int, list[StepRecord]]:
+    """Steps by the row of their attempt, in the order in which they began."""
+    wanted = (
+        sa.select(schema.step)
+        .select_from(schema.step.join(schema.attempt).join(schema.task_run).join(schema.run))
+        .where(*chosen)
+        .order_by(schema.step.c.id)
+    )
+    found: defaultdict[int, list[StepRecord]] = defaultdict(list)
+    for row in connection.execute(wanted):
+        found[row.attempt].append(StepRecord(row.name, row.started, row.finished, Outcome(row.outcome), row.detail))
+    return found

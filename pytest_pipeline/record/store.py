@@ -1,0 +1,223 @@
+"""The store: what is going to happen is written before it happens, and how it ended after it.
+
+Imported late by those who need it, because it brings SQLAlchemy with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import TracebackType
+
+from pytest_pipeline.errors import FailureKind, StoreError
+from pytest_pipeline.record import reading, writing
+from pytest_pipeline.record.database import Database
+from pytest_pipeline.record.model import (
+    AttemptId,
+    AttemptRecord,
+    Outcome,
+    RunRecord,
+    SessionRecord,
+    TaskRunKey,
+    TaskRunRecord,
+)
+
+
+class Store:
+    """What is kept of all sessions. Each method is one transaction; several processes may use one store.
+
+    Admissions are durable before the method returns. Nothing can be deleted, and what has ended stays as it ended.
+    Every method raises :class:`~pytest_pipeline.errors.StoreError` when the database cannot do it. Times carry their
+    time zone; they come back in UTC.
+
+    Use one store per process: a process that was forked opens its own.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """Open the store, and make its tables when the database is empty.
+
+        Args:
+            url: an SQLAlchemy URL, for example ``sqlite:///.pipeline/state.db``; directories are made.
+
+        Raises:
+            StoreError: the database cannot be opened, is damaged, belongs to something else or to a newer version;
+                it is left as it was.
+        """
+        return cls(Database(url))
+
+    @property
+    def where(self) -> str:
+        """The file, or the URL without its password."""
+        return self._database.where
+
+    def close(self) -> None:
+        """Close the database; the store cannot be used afterwards."""
+        self._database.close()
+
+    def __enter__(self) -> Store:  # noqa: PYI034 - typing.Self needs Python 3.11
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Sessions
+
+    def open_session(self, session: SessionRecord) -> None:
+        """Admit a session with its facts; once more with the same values does nothing.
+
+        Raises:
+            StoreError: another session has this id.
+        """
+        with self._database.writing(durable=True) as connection:
+            writing.open_session(connection, session)
+
+    def fact(self, session: str, name: str, value: str) -> None:
+        """Add a fact to a session.
+
+        A fact that is told again with another value keeps both, joined by ``; ``: that an agent's version changed
+        in the middle of a session is what a reader must see.
+        """
+        with self._database.writing() as connection:
+            writing.add_fact(connection, session, name, value)
+
+    def close_session(self, session: str, *, streak: int, met: bool, exit_code: int, finished: datetime) -> None:
+        """Write how a session ended; once more with the same result does nothing.
+
+        Raises:
+            StoreError: it has ended already with another result.
+        """
+        with self._database.writing(durable=True) as connection:
+            writing.close_session(connection, session, streak, met, exit_code, finished)
+
+    def session(self, session: str) -> SessionRecord:
+        """One session.
+
+        Raises:
+            StoreError: there is none with this id.
+        """
+        with self._database.reading() as connection:
+            for record in reading.sessions(connection, session):
+                return record
+        raise StoreError(f"The store {self.where} holds no session {session}. Look whether id and store are right.")
+
+    def sessions(self) -> tuple[SessionRecord, ...]:
+        """All sessions, the oldest first."""
+        with self._database.reading() as connection:
+            return reading.sessions(connection)
+
+    # Runs
+
+    def admit_run(self, session: str, number: int, started: datetime) -> RunRecord:
+        """Admit a run, durably, as the next one of its session; a run that was admitted before comes back as it is."""
+        with self._database.writing(durable=True) as connection:
+            return writing.admit_run(connection, session, number, started)
+
+    def finish_run(self, session: str, number: int, outcome: Outcome, finished: datetime) -> None:
+        """Write how a run ended; once more with the same outcome does nothing.
+
+        Raises:
+            StoreError: it was not admitted, or has ended already with another outcome.
+        """
+        with self._database.writing() as connection:
+            writing.finish_run(connection, session, number, outcome, finished)
+
+    def runs(self, session: str) -> tuple[RunRecord, ...]:
+        """The runs of a session in the order of admission."""
+        with self._database.reading() as connection:
+            return reading.runs(connection, session)
+
+    # Task runs and their attempts
+
+    def admit_attempt(self, key: TaskRunKey, title: str, started: datetime) -> AttemptId:
+        """Admit the next attempt at a task run, durably; the first one makes the task run.
+
+        Args:
+            key: the task and its run, which must have been admitted.
+            title: the task's title.
+            started: when.
+
+        Raises:
+            StoreError: the run was not admitted.
+        """
+        with self._database.writing(durable=True) as connection:
+            return writing.admit_attempt(connection, key, title, started)
+
+    def finish_attempt(
+        self,
+        attempt: AttemptId,
+        outcome: Outcome,
+        failure_kind: FailureKind | None,
+        message: str,
+        properties: Mapping[str, str],
+        finished: datetime,
+    ) -> None:
+        """Write how an attempt ended; once more with the same outcome does nothing.
+
+        Args:
+            attempt: as the store admitted it.
+            outcome: not ``RUNNING``.
+            failure_kind: whose fault a failure is; None without one.
+            message: the story of a failure.
+            properties: facts about the attempt by name, see :mod:`pytest_pipeline.record.junit`.
+            finished: when.
+
+        Raises:
+            StoreError: it was not admitted, or has ended already with another outcome.
+        """
+        with self._database.writing() as connection:
+            writing.finish_attempt(connection, attempt, outcome, failure_kind, message, properties, finished)
+
+    def skip_task_run(self, key: TaskRunKey, title: str, outcome: Outcome, reason: str) -> None:
+        """Write that a task run is not tried.
+
+        Args:
+            key: the task and its run, which must have been admitted.
+            title: the task's title.
+            outcome: ``SKIPPED`` or ``COMPLETED``.
+            reason: why, as a sentence.
+
+        Raises:
+            StoreError: the run was not admitted, or the task run has attempts or was skipped in the other way.
+        """
+        with self._database.writing(durable=True) as connection:
+            writing.skip_task_run(connection, key, title, outcome, reason)
+
+    def task_runs(self, session: str, run: int | None = None) -> tuple[TaskRunRecord, ...]:
+        """The task runs of a session, or of one of its runs, in the order of admission, with attempts and steps."""
+        with self._database.reading() as connection:
+            return reading.task_runs(connection, session, run)
+
+    def attempts(self, key: TaskRunKey) -> tuple[AttemptRecord, ...]:
+        """The attempts at one task run, the first one first; none where it was not tried."""
+        with self._database.reading() as connection:
+            found = reading.task_runs(connection, key.session, key.run, key)
+        return found[0].attempts if found else ()
+
+    # Steps
+
+    def begin_step(self, attempt: AttemptId, name: str, started: datetime) -> None:
+        """Write that a step is about to begin."""
+        with self._database.writing() as connection:
+            writing.begin_step(connection, attempt, name, started)
+
+    def end_step(self, attempt: AttemptId, name: str, outcome: Outcome, detail: str, finished: datetime) -> None:
+        """Write how the step of this name that was begun last has ended.
+
+        Args:
+            attempt: whose step.
+            name: the step.
+            outcome: not ``RUNNING``.
+            detail: what is worth knowing, or an empty text.
+            finished: when.
+
+        Raises:
+            StoreError: no such step has begun and not ended.
+        """
+        with self._database.writing() as connection:
+            writing.end_step(connection, attempt, name, outcome, detail, finished)
