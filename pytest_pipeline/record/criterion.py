@@ -1,0 +1,119 @@
+"""The criterion: N consecutive successful runs, in the order in which runs were admitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from pytest_pipeline.record.model import Outcome, RunRecord
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the admitted runs say about the criterion.
+
+    Args:
+        required: consecutive successful runs that are asked for.
+        count: runs that were planned (``--count``).
+        admitted: runs that were admitted; each of them counts.
+        successful: runs that succeeded.
+        failed: runs that ended in any other way.
+        unfinished: runs that have not ended; they are no successes.
+        streak: consecutive successful runs at the end of the admitted ones.
+        longest: the longest row of successful runs anywhere.
+        broken_by: number of the last run that did not succeed, or None.
+        overlapping: numbers of the runs that were under way while another one was, in the order of admission.
+    """
+
+    required: int
+    count: int
+    admitted: int
+    successful: int
+    failed: int
+    unfinished: int
+    streak: int
+    longest: int
+    broken_by: int | None
+    overlapping: tuple[int, ...]
+
+    @property
+    def met(self) -> bool:
+        """Whether the criterion is met."""
+        return self.streak >= self.required
+
+    @property
+    def fixed_in_advance(self) -> bool:
+        """Whether the number of runs was settled beforehand: all planned ones, no stop that depends on results."""
+        return self.required == self.count == self.admitted
+
+
+def run_outcome(outcomes: Iterable[Outcome]) -> Outcome:
+    """How a run ended whose task runs ended like this.
+
+    It passed when each of them passed or was skipped as completed; a run of no tasks is skipped, which is no success.
+    What has not ended counts as interrupted.
+    """
+    seen = set(outcomes)
+    if not seen:
+        return Outcome.SKIPPED
+    if all(outcome.successful for outcome in seen):
+        return Outcome.PASSED
+    if Outcome.FAILED not in seen and seen & {Outcome.INTERRUPTED, Outcome.RUNNING}:
+        return Outcome.INTERRUPTED
+    return Outcome.FAILED
+
+
+def judge(runs: Sequence[RunRecord], required: int, count: int) -> Verdict:
+    """Judge the runs of one session.
+
+    Args:
+        runs: all runs that were admitted, in any order.
+        required: consecutive successful runs asked for: ``--until-consecutive``, else ``--count``; at least 1.
+        count: planned runs.
+    """
+    if required < 1:
+        raise ValueError(f"at least one run must be required, not {required}")
+    ordered = sorted(runs, key=lambda run: run.admitted)
+    successful = sum(_succeeded(run) for run in ordered)
+    unfinished = sum(run.outcome is Outcome.RUNNING for run in ordered)
+    return Verdict(
+        required=required,
+        count=count,
+        admitted=len(ordered),
+        successful=successful,
+        failed=len(ordered) - successful - unfinished,
+        unfinished=unfinished,
+        streak=sum(1 for _ in takewhile(_succeeded, reversed(ordered))),
+        longest=_longest(ordered),
+        broken_by=next((run.number for run in reversed(ordered) if not _succeeded(run)), None),
+        overlapping=_overlapping(ordered),
+    )
+
+
+def _succeeded(run: RunRecord) -> bool:
+    return run.outcome is Outcome.PASSED
+
+
+def _longest(ordered: Sequence[RunRecord]) -> int:
+    longest = current = 0
+    for run in ordered:
+        current = current + 1 if _succeeded(run) else 0
+        longest = max(longest, current)
+    return longest
+
+
+def _overlapping(ordered: Sequence[RunRecord]) -> tuple[int, ...]:
+    """Runs that began before one that had begun earlier had ended, and those earlier ones."""
+    found: set[int] = set()
+    latest: RunRecord | None = None  # of the runs so far, the one that ends last
+    for run in sorted(ordered, key=lambda run: (run.started, run.admitted)):
+        if latest is not None and (latest.finished is None or run.started < latest.finished):
+            found |= {run.number, latest.number}
+        if latest is None or _ends_later(run, latest):
+            latest = run
+    return tuple(run.number for run in ordered if run.number in found)
+
+
+def _ends_later(run: RunRecord, other: RunRecord) -> bool:
+    return other.finished is not None and (run.finished is None or run.finished > other.finished)

@@ -1,0 +1,164 @@
+"""Properties for JUnit XML, made from the store alone. The names are defined here and nowhere else.
+
+The execution gives facts about an attempt to the store by short names (``branch``); each becomes a property of the
+test case with the prefix (``pipeline.branch``). Names that are not listed, from a user's hooks, follow the listed
+ones in the order of the alphabet. What is not known has no property.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pytest_pipeline.record.criterion import Verdict
+from pytest_pipeline.record.evidence import anytime_lower_bound, lower_bound
+from pytest_pipeline.record.model import SessionRecord, TaskRunRecord
+
+PREFIX = "pipeline."
+
+ATTEMPT_FACTS: Mapping[str, str] = MappingProxyType(
+    {
+        "agent": "who did the task: claude, reference or command",
+        "agent_version": "its version",
+        "model": "the model it used",
+        "agent_session": "the agent's own id of its session",
+        "cost_usd": "what it cost in US dollars, as far as the agent tells; missing: unknown",
+        "turns": "model turns",
+        "tokens": "tokens used",
+        "base_commit": "commit that the run started from",
+        "branch": "branch that was pushed",
+        "commit": "commit that was verified and pushed",
+        "pull_request": "number of the pull request",
+        "pull_request_url": "its address",
+        "pull_request_state": "merged or open",
+        "merge_commit": "commit that the merge made",
+        "own_checks": "number of verification commands and predicates that the task brings",
+        "judge": "number of acceptance criteria in prose, which a person must judge",
+        "vacuous": "yes when the verification passed before the agent had started, else no",
+        "undeclared": "paths that were changed without being declared",
+    }
+)
+"""Facts about an attempt by their names in the store."""
+
+TESTCASE_PROPERTIES: Mapping[str, str] = MappingProxyType(
+    {
+        "session": "id of the session",
+        "run": "number of the run",
+        "plan": "path of the plan",
+        "batch": "the batch in the plan",
+        "task": "the task in the batch, or final-state",
+        "attempt": "number of the attempt that decided",
+        "outcome": "passed, failed, skipped, completed, interrupted or running",
+        "failure_kind": "whose fault the failure is",
+        **ATTEMPT_FACTS,
+    }
+)
+"""Properties of a test case without their prefix, in order, and what they mean."""
+
+SESSION_FACTS: Mapping[str, str] = MappingProxyType(
+    {
+        "agent": "who did the tasks",
+        "agent_version": "its version",
+        "model": "the model that was asked for",
+        "forge": "where pull requests live",
+        "repository": "the target repository",
+        "base_commit": "commit that every run started from",
+        "versions": "versions of pytest-pipeline, pytest, Python and git",
+    }
+)
+"""Facts about a session by their names in the store."""
+
+SUITE_PROPERTIES: Mapping[str, str] = MappingProxyType(
+    {
+        "session": "id of the session",
+        **SESSION_FACTS,
+        "criterion.required": "consecutive successful runs that are required",
+        "criterion.streak": "consecutive successful runs at the end of the admitted ones",
+        "criterion.met": "yes or no",
+        "runs.admitted": "runs that were admitted; each of them counts",
+        "runs.successful": "runs that succeeded",
+        "lower_bound": "95 % lower bound of the success rate of whole runs that holds for this session",
+        "lower_bound_rule": "what it rests on: runs fixed in advance, or looking whenever one likes",
+        "lower_bound_anytime": "the bound for looking whenever one likes",
+    }
+)
+"""Properties of the suite without their prefix, in order, and what they mean."""
+
+LONGEST_VALUE = 2000
+"""Characters of a property; a record is no place for files."""
+
+# All that XML 1.0 forbids, and the control characters above ASCII, with which terminals can be steered.
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\u007e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def clean(text: str) -> str:
+    r"""The text with everything that XML 1.0 forbids, and further control characters, as ``\x1b`` or ``\ud800``."""
+    return _FORBIDDEN.sub(lambda match: _escaped(ord(match[0])), text)
+
+
+def testcase_properties(session: SessionRecord, task_run: TaskRunRecord) -> tuple[tuple[str, str], ...]:
+    """Properties of one task run's test case, see :data:`TESTCASE_PROPERTIES`.
+
+    Args:
+        session: gives what the attempt itself does not say.
+        task_run: its last attempt decides.
+    """
+    key = task_run.key
+    known = {name: session.facts[name] for name in TESTCASE_PROPERTIES if name in session.facts}
+    if task_run.attempts:
+        last = task_run.attempts[-1]
+        known |= last.properties
+        known["attempt"] = str(last.number)
+        if last.failure_kind is not None:
+            known["failure_kind"] = str(last.failure_kind)
+    known |= {
+        "session": key.session,
+        "run": str(key.run),
+        "plan": key.plan,
+        "batch": key.batch,
+        "task": key.task,
+        "outcome": str(task_run.outcome),
+    }
+    return _properties(known, TESTCASE_PROPERTIES)
+
+
+def suite_properties(session: SessionRecord, verdict: Verdict) -> tuple[tuple[str, str], ...]:
+    """Properties of the suite, see :data:`SUITE_PROPERTIES`.
+
+    Args:
+        session: its facts become properties, also those that are not listed.
+        verdict: what :func:`~pytest_pipeline.record.criterion.judge` says about its runs.
+    """
+    anytime = anytime_lower_bound(verdict.successful, verdict.admitted)
+    fixed = verdict.fixed_in_advance
+    bound = lower_bound(verdict.successful, verdict.admitted) if fixed else anytime
+    known = {
+        **session.facts,
+        "session": session.id,
+        "criterion.required": str(verdict.required),
+        "criterion.streak": str(verdict.streak),
+        "criterion.met": "yes" if verdict.met else "no",
+        "runs.admitted": str(verdict.admitted),
+        "runs.successful": str(verdict.successful),
+        "lower_bound": f"{bound:.4f}",
+        "lower_bound_rule": "runs fixed in advance" if fixed else "looking whenever one likes",
+        "lower_bound_anytime": f"{anytime:.4f}",
+    }
+    return _properties(known, SUITE_PROPERTIES)
+
+
+def _properties(known: Mapping[str, str], listed: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    names = [name for name in listed if name in known] + sorted(known.keys() - listed.keys())
+    return tuple((PREFIX + clean(name), _bounded(clean(str(known[name])))) for name in names)
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= LONGEST_VALUE:
+        return text
+    more = f" ... ({len(text)} characters)"
+    return text[: LONGEST_VALUE - len(more)] + more
+
+
+def _escaped(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

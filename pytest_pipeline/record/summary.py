@@ -1,0 +1,222 @@
+"""The text of the terminal summary, made from the record alone.
+
+Plain ASCII but for what plans say; without colour nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from statistics import median
+
+from pytest_pipeline.record.columns import plain, shorten, shorten_left, wrap
+from pytest_pipeline.record.criterion import Verdict
+from pytest_pipeline.record.evidence import anytime_lower_bound, lower_bound
+from pytest_pipeline.record.matrix import WORDS, Line, TaskKey, matrix, natural, ranges, task_names
+from pytest_pipeline.record.model import AttemptRecord, Outcome, RunRecord, SessionRecord, TaskRunRecord
+
+NARROWEST = 60
+"""Columns that are assumed at least."""
+
+_FAILURES_MOST = 50
+_BLAME = (Outcome.FAILED, Outcome.INTERRUPTED, Outcome.RUNNING, Outcome.SKIPPED)  # the first that a run holds broke it
+
+
+def summary(
+    session: SessionRecord,
+    runs: Sequence[RunRecord],
+    task_runs: Sequence[TaskRunRecord],
+    verdict: Verdict,
+    width: int,
+) -> list[Line]:
+    """Everything that the terminal says about a session at its end.
+
+    Args:
+        session: the session.
+        runs: its runs.
+        task_runs: its task runs.
+        verdict: what :func:`~pytest_pipeline.record.criterion.judge` says about its runs.
+        width: columns of the terminal; no line is wider, but for terminals below :data:`NARROWEST`.
+    """
+    width = max(width, NARROWEST)
+    drawn = matrix(runs, task_runs, width)
+    told = _Told(session, runs, task_runs, verdict, task_names(task_runs))
+    colour = "green" if verdict.met else "red"
+    lines = [*drawn, *[Line("")] * bool(drawn), *told.failures(width)]
+    lines += [Line(text) for note in told.notes() for text in wrap(note, width)]
+    lines += [Line(text) for text in wrap(told.streak(), width)]
+    lines += [Line(text) for text in wrap(told.evidence(), width)]
+    return lines + [Line(text, (colour, "bold")) for text in wrap(told.criterion(), width)]
+
+
+@dataclass(frozen=True)
+class _Told:
+    """The sentences, each from what the record holds."""
+
+    session: SessionRecord
+    runs: Sequence[RunRecord]
+    task_runs: Sequence[TaskRunRecord]
+    verdict: Verdict
+    names: dict[TaskKey, str]
+
+    def criterion(self) -> str:
+        """Whether it is met, and what broke it."""
+        verdict = self.verdict
+        if verdict.met:
+            return f"criterion met: {verdict.required} of {verdict.required} consecutive runs"
+        told = f"criterion not met: {verdict.streak} of {verdict.required} consecutive runs"
+        if verdict.broken_by is not None:
+            return f"{told} ({self._broken(verdict.broken_by)})"
+        return f"{told} (only {verdict.admitted} of {verdict.count} planned runs took place)"
+
+    def streak(self) -> str:
+        """The streak, and every admitted run."""
+        verdict = self.verdict
+        return (
+            f"streak: {verdict.streak}, longest {verdict.longest}; {_count(verdict.admitted, 'run')} admitted: "
+            f"{verdict.successful} successful, {verdict.failed} failed, {verdict.unfinished} unfinished"
+        )
+
+    def evidence(self) -> str:
+        """What the runs prove; the unit is the whole run."""
+        successes, trials = self.verdict.successful, self.verdict.admitted
+        told = f"evidence: {successes} of {trials} whole runs succeeded"
+        if not successes:
+            return f"{told}, which proves no success rate."
+        anytime = f"{anytime_lower_bound(successes, trials):.1%}".replace("%", " %")
+        if not self.verdict.fixed_in_advance:
+            return f"{told}; at 95 % confidence at least {anytime} of whole runs do (valid for looking whenever)."
+        fixed = f"{lower_bound(successes, trials):.1%}".replace("%", " %")
+        return (
+            f"{told}; at 95 % confidence at least {fixed} of whole runs do ({_count(trials, 'run')} fixed in advance; "
+            f"{anytime} for looking whenever), if runs are independent."
+        )
+
+    def notes(self) -> Iterator[str]:
+        """What else a reader must know, one sentence each."""
+        yield from self._pull_requests()
+        yield from self._cost()
+        times = [(run.finished - run.started).total_seconds() for run in self.runs if run.finished is not None]
+        if times:
+            yield f"run time: median {_duration(median(times))} of {_count(len(times), 'run')}"
+        yield from self._checks()
+        retried = [each for each in self.task_runs if len(each.attempts) > 1]
+        if retried:
+            shown = [f"run {each.key.run}, {self._name(each)}: {len(each.attempts)} attempts" for each in retried]
+            yield f"retried: {_listed(shown, 'task run')}"
+        if self.verdict.overlapping:
+            yield f"overlapping in time: runs {ranges(self.verdict.overlapping)}"
+        order = [run.number for run in sorted(self.runs, key=lambda run: run.admitted)]
+        if order != sorted(order):
+            yield f"runs in the order of admission: {', '.join(map(str, order))}"
+
+    def failures(self, width: int) -> Iterator[Line]:
+        """One line for each task run that failed or did not end."""
+        failed = [each for each in self.task_runs if each.outcome in _BLAME[:3]]
+        failed.sort(key=lambda each: (each.key.run, natural(each.key.plan), natural(each.key.batch)))
+        for each in failed[:_FAILURES_MOST]:
+            yield Line(shorten(self._failure(each, width), width), ("red",))
+        if len(failed) > _FAILURES_MOST:
+            rest = failed[_FAILURES_MOST:]
+            yield Line(f"and {len(rest)} more, in runs {ranges(each.key.run for each in rest)}"[:width], ("red",))
+
+    def _failure(self, each: TaskRunRecord, width: int) -> str:
+        last = each.attempts[-1] if each.attempts else None
+        kind = str(last.failure_kind) if last and last.failure_kind else WORDS[each.outcome]
+        message = (last.message if last else each.reason).strip().partition("\n")[0].removeprefix(f"{kind}: ")
+        name = self.names[each.key.plan, each.key.batch, each.key.task]
+        plan = shorten_left(plain(each.key.plan), width // 3)
+        return f"run {each.key.run}: {name} of {plan}: {kind}" + (f": {plain(message)}" if message else "")
+
+    def _broken(self, number: int) -> str:
+        for outcome in _BLAME:
+            for each in self.task_runs:
+                if each.key.run == number and each.outcome is outcome:
+                    kind = each.attempts[-1].failure_kind if each.attempts else None
+                    return f"broken by run {number}: {self._name(each)} {WORDS[outcome]}" + (
+                        f", {kind}" if kind else ""
+                    )
+        ended = any(run.number == number and run.finished is not None for run in self.runs)
+        return f"broken by run {number}" + ("" if ended else ", which has not ended")
+
+    def _name(self, each: TaskRunRecord) -> str:
+        return f"{self.names[each.key.plan, each.key.batch, each.key.task]} of {plain(each.key.plan)}"
+
+    def _pull_requests(self) -> Iterator[str]:
+        states = [each.properties.get("pull_request_state") for each in self._attempts()]
+        merged, still_open = states.count("merged"), states.count("open")
+        if merged or still_open:
+            yield f"pull requests: {merged} merged" + (f", {still_open} open" if still_open else "")
+
+    def _cost(self) -> Iterator[str]:
+        """All attempts count, also those that were repeated; an agent that ran and does not tell is unknown."""
+        costs = [_usd(each) for each in self._attempts() if "cost_usd" in each.properties or _agent_ran(each)]
+        known = [cost for cost in costs if cost is not None]
+        unknown = len(costs) - len(known)
+        if known:
+            total = sum(known, Decimal())
+            shown = f"{total:.4f}" if 0 < total < Decimal("0.1") else f"{total:.2f}"
+            rest = f" at least, unknown for {_count(unknown, 'attempt')}" if unknown else ""
+            yield f"cost: {shown} USD{rest}"
+        elif unknown:
+            yield f"cost: unknown ({_count(unknown, 'attempt')})"
+
+    def _checks(self) -> Iterator[str]:
+        unchecked = self._tasks_with("own_checks", "0")
+        if unchecked:
+            yield f"no check of their own, judged by files alone: {_listed(unchecked, 'task')}"
+        vacuous = self._tasks_with("vacuous", "yes")
+        if vacuous:
+            yield f"vacuous checks, which passed before the agent had started: {_listed(vacuous, 'task')}"
+        prose = {
+            (each.key.plan, each.key.batch, each.key.task): value
+            for each in self.task_runs
+            for attempt in each.attempts
+            if (value := attempt.properties.get("judge", "0")).isdecimal()
+        }
+        if criteria := sum(map(int, prose.values())):
+            yield f"for a person to judge: {_count(criteria, 'acceptance criterion', 'acceptance criteria')} in prose"
+        undeclared = [each for each in self._attempts() if each.properties.get("undeclared")]
+        if undeclared:
+            yield f"undeclared changes: in {_count(len(undeclared), 'attempt')} (property undeclared names the paths)"
+
+    def _tasks_with(self, name: str, value: str) -> list[str]:
+        """Names of the tasks that have this fact in any attempt of any run."""
+        found = {
+            self._name(each): None
+            for each in self.task_runs
+            if any(attempt.properties.get(name) == value for attempt in each.attempts)
+        }
+        return sorted(found, key=natural)
+
+    def _attempts(self) -> Iterator[AttemptRecord]:
+        return (attempt for each in self.task_runs for attempt in each.attempts)
+
+
+def _agent_ran(attempt: AttemptRecord) -> bool:
+    return any(step.name == "agent" for step in attempt.steps)
+
+
+def _usd(attempt: AttemptRecord) -> Decimal | None:
+    try:
+        cost = Decimal(attempt.properties.get("cost_usd", ""))
+    except InvalidOperation:
+        return None
+    return cost if cost.is_finite() and cost >= 0 else None
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _listed(names: Sequence[str], noun: str, most: int = 5) -> str:
+    more = len(names) - most
+    return f"{_count(len(names), noun)} ({'; '.join(names[:most])}{f'; and {more} more' if more > 0 else ''})"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
