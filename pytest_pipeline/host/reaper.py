@@ -20,7 +20,7 @@ from pytest_pipeline.host.wire import Ended, Message, Order, Refused, Started, r
 
 GRACE_WHEN_ABANDONED = 2.0
 """Most seconds between SIGTERM and SIGKILL when the caller has gone or was interrupted; xdist leaves five in all."""
-KILL_LIMIT = 10.0
+KILL_LIMIT = 20.0
 """Seconds after which a process that SIGKILL does not end (stuck in the kernel, or another user's) is given up."""
 _HEARTBEAT = 1.0
 

@@ -24,8 +24,10 @@ class Redactor:
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
         # the longest first: where one is the beginning of another, the whole is masked
+        texts = sorted(forms, key=lambda form: (-len(form), form))
         self._forms = sorted((_encoded(form) for form in forms), key=lambda form: (-len(form), form))
-        self._pattern = re.compile(b"|".join(re.escape(form) for form in self._forms)) if forms else None
+        self._text_pattern = re.compile("|".join(map(re.escape, texts))) if forms else None
+        self._pattern = re.compile(b"|".join(map(re.escape, self._forms))) if forms else None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Redactor:
@@ -34,9 +36,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text with every secret masked."""
-        if self._pattern is None:
-            return text
-        return self._pattern.sub(MASK.encode(), _encoded(text)).decode("utf-8", "surrogatepass")
+        return self._text_pattern.sub(MASK, text) if self._text_pattern else text
 
     def stream(self) -> RedactedStream:
         """A new stream of bytes to be masked."""

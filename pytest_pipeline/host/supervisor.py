@@ -28,8 +28,15 @@ from pytest_pipeline.host.reaper import GRACE_WHEN_ABANDONED, KILL_LIMIT
 
 Sink = Callable[[bytes], object]
 
-_PROGRAM = "import sys; sys.path.append(sys.argv[1]); from pytest_pipeline.host.reaper import main; main()"
-_ROOT = str(Path(__file__).resolve().parents[2])
+_PROGRAM = """
+import sys, types
+package = types.ModuleType("pytest_pipeline")  # without its __init__.py, which may import what is not to be had here
+package.__path__ = [sys.argv[1]]
+sys.modules["pytest_pipeline"] = package
+from pytest_pipeline.host.reaper import main
+main()
+"""
+_PACKAGE = str(Path(__file__).resolve().parents[1])
 _CHUNK = 64 * 1024
 _DRAIN = 16 * 1024**2
 """Most bytes that are read from a pipe when all have ended: no pipe holds more, and an outsider may go on writing."""
@@ -50,7 +57,7 @@ class Supervisor:
         flags = ["-I", "-S", *(["-B"] if sys.dont_write_bytecode else [])]
         try:
             self.process = subprocess.Popen(
-                [sys.executable, *flags, "-c", _PROGRAM, _ROOT, *(["--portable"] if portable else [])],
+                [sys.executable, *flags, "-c", _PROGRAM, _PACKAGE, *(["--portable"] if portable else [])],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -200,8 +207,9 @@ class Attendance:
                 self._abandon()
         if self._answer is None:
             raise HostError(
-                f"The supervisor of {self._order.argv[0]!r} was killed or stopped while that ran, probably by it; what "
-                "was found of its processes has been killed. Look at its transcript, and at ps for what else it left."
+                f"The supervisor of {self._order.argv[0]!r} was killed or stopped while that ran (exit code "
+                f"{self._supervisor.process.wait()}), probably by it; what was found of its processes has been killed. "
+                "Look at its transcript, and at ps for what else it left."
             )
         return self._answer
 
@@ -215,6 +223,8 @@ class Attendance:
             wire.send(self._supervisor.channel, self._order, [theirs[0], theirs[1], theirs[-1]])
         except (BrokenPipeError, ConnectionResetError, TimeoutError):
             self._gone = True
+        except OSError as error:
+            raise HostError(f"No pipe to a child could be opened: {error}. Look at the limit `ulimit -n`.") from error
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
