@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -108,9 +110,18 @@ class Yard:
 
     def alive(self) -> set[int]:
         """Who runs of those that left their number or carry the witness."""
-        entry = self.witness.encode()
-        carriers = {row.pid for row in proc_rows() if entry in environ_of(row.pid)}
-        return carriers | {pid for pid in self.pids() if is_alive(pid)}
+        return self.recognised() | {pid for pid in self.pids() if is_alive(pid)}
+
+    def recognised(self) -> set[int]:
+        """Who carries the witness, or was given this directory's name."""
+        if not Path("/proc/self/stat").exists():
+            return set()
+        entry, name = self.witness.encode(), str(self.path / "pids").encode()
+        return {
+            row.pid
+            for row in proc_rows()
+            if entry in entries(row.pid, "environ") or name in entries(row.pid, "cmdline")
+        }
 
     def driver(self, body: str) -> subprocess.Popen[str]:
         """A Python process that plays pytest; ``yard`` is this yard there."""
@@ -138,9 +149,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 """
 
 
-def environ_of(pid: int) -> list[bytes]:
+def entries(pid: int, file: str) -> list[bytes]:
+    """The environment or the arguments of a process; nothing when it has ended."""
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return Path(f"/proc/{pid}/{file}").read_bytes().split(b"\0")
     except OSError:
         return []
 
@@ -152,4 +164,8 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
     (tmp_path / "daemon.py").write_text(DAEMON)
     here = Yard(tmp_path)
     yield here
-    assert not here.alive()
+    left = here.alive()
+    for pid in here.recognised():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)  # a test that fails leaves nobody behind either
+    assert not left
