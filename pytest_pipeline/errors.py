@@ -91,7 +91,7 @@ class ConflictError(ForgeError):
         self.paths = tuple(paths)
 
 
-class TaskFailure(PipelineError):  # noqa: N818 - a verdict about the task, not an error of the program
+class TaskFailure(PipelineError):
     """A task run that failed, as a story: where, what was expected, what was found, where to look.
 
     Args:
@@ -106,7 +106,7 @@ class TaskFailure(PipelineError):  # noqa: N818 - a verdict about the task, not 
     def __init__(
         self, kind: FailureKind, *, step: str, expected: str, found: str, look_at: str = "", output: str = ""
     ) -> None:
-        super().__init__(f"{kind}: expected {expected}; found {found}")
+        super().__init__(f"{found} (expected: {expected})")
         self.kind = kind
         self.step = step
         self.expected = expected

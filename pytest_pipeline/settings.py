@@ -18,7 +18,7 @@ Parse = Callable[[object], object]
 """Turns a raw value (text, or what YAML made of it) into a checked one; raises ValueError with "must be ..."."""
 
 
-def _number(kind: type[int] | type[float], least: float) -> Parse:
+def _number(kind: type[int | float], least: float) -> Parse:
     noun = "a whole number" if kind is int else "a number"
 
     def parse(raw: object) -> object:
@@ -197,8 +197,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "agent",
-        _choice("claude", "reference", "command"),
-        "Who does the tasks: claude, reference (replays the plan's own solutions) or command.",
+        _text,
+        "Who does the tasks: claude, reference (replays the plan's own solutions), command, or a hook's.",
         "--agent",
         plan_key="agent",
         metavar="NAME",
@@ -210,14 +210,21 @@ OPTIONS: tuple[Option, ...] = (
         "--agent-command",
         metavar="COMMAND",
     ),
-    Option("model", _text, "Model that the agent is asked to use.", "--model", plan_key="model", metavar="ID"),
-    Option("forge", _choice("local"), "Where pull requests live: local (embedded).", "--forge", metavar="NAME"),
+    Option("model", _text, "Model that the agent is asked to use.", "--agent-model", plan_key="model", metavar="ID"),
+    Option(
+        "forge",
+        _text,
+        "Where pull requests live: local (embedded), or a hook's.",
+        "--forge",
+        metavar="NAME",
+    ),
     Option("repo", _text, "Target repository; default: the one that holds the plans.", "--repo", metavar="PATH"),
     Option(
         "base",
         _text,
         "Commit or branch of the target repository that every run starts from; default: HEAD.",
-        "--base",
+        "--base-commit",
+        plan_key="base",
         metavar="REVISION",
     ),
     Option(
@@ -239,7 +246,7 @@ OPTIONS: tuple[Option, ...] = (
         "scope",
         _choice("warn", "strict"),
         "What a change to a file that the task did not declare is: a warning (warn) or a failure (strict).",
-        "--scope",
+        "--change-scope",
         plan_key="scope",
         metavar="RULE",
     ),
@@ -273,7 +280,7 @@ OPTIONS: tuple[Option, ...] = (
         "wall_time",
         _duration,
         "Wall-clock limit of the agent in one task run.",
-        "--wall-time",
+        "--agent-time",
         plan_key="limits.wall_time",
         metavar="DURATION",
     ),
@@ -305,7 +312,7 @@ OPTIONS: tuple[Option, ...] = (
         "store",
         _text,
         "SQLAlchemy URL of the store; default: state.db in the state directory.",
-        "--store",
+        "--pipeline-store",
         metavar="URL",
     ),
 )

@@ -1,0 +1,118 @@
+"""The front door: options and the few hooks that must be there before anything is known to be a plan.
+
+Loaded by every pytest run of its user, so it imports nothing but pytest and a few small modules. The rest of the house
+is imported when the first plan is met.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from argparse import ArgumentError
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_pipeline import hookspecs, naming
+from pytest_pipeline.errors import SettingsError
+from pytest_pipeline.settings import OPTIONS, Settings, build
+
+if TYPE_CHECKING:
+    from pytest_pipeline.cases.collect import PlanFile
+
+SETTINGS = pytest.StashKey[Settings]()
+PASSED_OVER = pytest.StashKey[list[Path]]()
+SCOPE_GIVEN = pytest.StashKey[bool]()
+LATE = ("count", "repeat_scope")
+"""Options that pytest-repeat has too: registered after all plugins are there, and only where it has not."""
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Make the hooks of a user's conftest known."""
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the command line options and ini keys, all but the late ones."""
+    group = parser.getgroup("pipeline", "pipeline: Markdown plans as tests")
+    for option in OPTIONS:
+        if option.flag and option.name not in LATE:
+            if option.metavar:
+                group.addoption(option.flag, dest=option.name, metavar=option.metavar, default=None, help=option.help)
+            else:
+                group.addoption(option.flag, dest=option.name, action="store_false", default=None, help=option.help)
+        if option.ini:
+            parser.addini(f"pipeline_{option.name}", option.help, default=None)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, None, None]:
+    """Add ``--count`` and ``--repeat-scope`` where pytest-repeat has not; two plugins with one option end pytest."""
+    group = parser.getgroup("pipeline", "pipeline: Markdown plans as tests")
+    for option in OPTIONS:
+        if option.flag and option.name in LATE:
+            with contextlib.suppress(ValueError, ArgumentError):  # pytest-repeat has it; its value serves us
+                group.addoption(option.flag, dest=option.name, metavar=option.metavar, default=None, help=option.help)
+    flags = [arg.partition("=")[0] for arg in args]
+    early_config.stash[SCOPE_GIVEN] = "--repeat-scope" in flags
+    return (yield)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Build the settings once."""
+    config.stash[PASSED_OVER] = []
+    config.stash[SETTINGS] = _settings(config)
+
+
+def _settings(config: pytest.Config) -> Settings:
+    given = {option.name: config.getoption(option.name, None) for option in OPTIONS if option.flag}
+    if not config.stash.get(SCOPE_GIVEN, False):
+        given.pop("repeat_scope", None)  # pytest-repeat's default is another one than ours
+    ini = {option.name: config.getini(f"pipeline_{option.name}") for option in OPTIONS if option.ini}
+    try:
+        return build(
+            {name: value for name, value in given.items() if value is not None},
+            {name: value for name, value in ini.items() if value is not None},
+        )
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> PlanFile | None:
+    """Collect Markdown plans where they are asked for; count them where they are not."""
+    if file_path.suffix.lower() != ".md":
+        return None
+    config = parent.config
+    how = naming.how_named(config, file_path)
+    if how is naming.Named.NOT and config.stash[SETTINGS].collect != "always":
+        if naming.resembles_plan(file_path):
+            config.stash[PASSED_OVER].append(file_path)
+        return None
+    from pytest_pipeline.cases.collect import collect_plan
+
+    return collect_plan(parent, file_path, config.stash[SETTINGS], explicit=how is naming.Named.FILE)
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Say how many plans were passed over, and how to run them."""
+    count = len(config.stash[PASSED_OVER])
+    if not count:
+        return []
+    first = config.stash[PASSED_OVER][0]
+    shown = first.relative_to(config.rootpath) if first.is_relative_to(config.rootpath) else first
+    files = "1 Markdown file that looks like a plan" if count == 1 else f"{count} Markdown files that look like plans"
+    return [f"pipeline: passed over {files}; name a file or its directory to run it: pytest {shown}"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(ids: list[str]) -> None:
+    """Refuse plans under xdist: its schedulers know no dependencies, so a task could run before what it needs."""
+    plans = sorted({nodeid.partition("::")[0] for nodeid in ids if nodeid.partition("::")[0].lower().endswith(".md")})
+    if plans:
+        raise pytest.exit.Exception(
+            f"Plans cannot be run by xdist workers yet ({', '.join(plans)}). Run them without -n, or with -n 0.",
+            returncode=pytest.ExitCode.USAGE_ERROR,
+        )
