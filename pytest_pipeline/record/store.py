@@ -193,6 +193,11 @@ class Store:
         with self._database.reading() as connection:
             return reading.task_runs(connection, session, run)
 
+    def task_run(self, key: TaskRunKey) -> TaskRunRecord | None:
+        """One task run, or None where it was neither tried nor skipped."""
+        with self._database.reading() as connection:
+            return next(iter(reading.task_runs(connection, key.session, key.run, key)), None)
+
     def attempts(self, key: TaskRunKey) -> tuple[AttemptRecord, ...]:
         """The attempts at one task run, the first one first; none where it was not tried."""
         with self._database.reading() as connection:

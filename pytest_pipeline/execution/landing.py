@@ -1,0 +1,182 @@
+"""From a verified tree to a merged pull request, and the proof that it is merged.
+
+Merging is compare and swap: with exactly our head, into exactly the base that we saw. Afterwards everything is asked of
+git and the forge again, as if we had not done it ourselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_pipeline.errors import BaseMovedError, FailureKind, TaskFailure
+from pytest_pipeline.events import TaskReference
+from pytest_pipeline.execution.outcome import judge
+from pytest_pipeline.execution.pipeline import Run
+from pytest_pipeline.execution.steps import StepLog
+from pytest_pipeline.forges.base import Draft, Forge, MergeRequest, PullRequest, PullRequestState
+from pytest_pipeline.plans.model import FileChange, Task
+from pytest_pipeline.settings import Settings
+
+CHECKS_TIMEOUT = 1800.0  # seconds that a forge may take to make up its mind about a pull request
+MERGE_TRIES = 50  # each lost to another merge into the same base, so something was done in between
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What landing one task needs to know; ``facts`` is filled for the record."""
+
+    task: Task
+    reference: TaskReference
+    run: Run
+    settings: Settings
+    steps: StepLog
+    facts: dict[str, str]
+    branch: str
+    base: str
+
+    def land(self, tree: str) -> None:
+        """Commit, push, open, merge and assert.
+
+        Args:
+            tree: the tree that was verified.
+
+        Raises:
+            TaskFailure: the outcome is not what it must be.
+            ForgeError: the forge refused.
+        """
+        forge = self.run.forge
+        with self.steps.step("commit"):
+            commit = self.run.repository.commit_tree(tree, [self.base], self.message(), author=self.settings.author)
+            self.facts["commit"] = commit
+        with self.steps.step("push"), forge.push_environment() as environment:
+            self.run.repository.push(forge.push_url, commit, self.branch, expected=None, environment=environment)
+        with self.steps.step("pull request"):
+            draft = Draft(self.branch, self.run.base_branch, self.subject, self._body())
+            pull_request = forge.ensure_pull_request(draft)
+            self._note(pull_request)
+        with self.steps.step("checks"):
+            pull_request = forge.wait_until_ready(pull_request, CHECKS_TIMEOUT)
+        if not self.settings.auto_merge:
+            with self.steps.step("outcome"):
+                self._confirm_open(commit)
+            return
+        with self.steps.step("merge"):
+            self._note(self._merge(pull_request, commit))
+            forge.delete_branch(self.branch, commit)
+        with self.steps.step("outcome"):
+            self._confirm_merged(tree)
+
+    @property
+    def subject(self) -> str:
+        """First line of the commit and title of the pull request."""
+        return self.task.commit_subject or self.task.title
+
+    def message(self) -> str:
+        """The whole commit message, with the trailers by which git can be held against the record."""
+        key = self.reference
+        return (
+            f"{self.subject}\n\nTask {key.task} of {key.plan}, batch {key.batch}: {self.task.title}\n\n"
+            f"Pipeline-Session: {key.session}\nPipeline-Run: {key.run}\n"
+            f"Pipeline-Task: {key.plan}::{key.batch}::{key.task}\n"
+        )
+
+    def _body(self) -> str:
+        files = "\n".join(f"- {_described(change)}" for change in self.task.files) or "- none declared"
+        return (
+            f"Task {self.reference.task} of `{self.reference.plan}`, batch {self.reference.batch}, "
+            f"run {self.reference.run} of session `{self.reference.session}`.\n\nFiles:\n{files}\n"
+        )
+
+    def _note(self, pull_request: PullRequest) -> None:
+        self.facts.update(
+            pull_request=str(pull_request.number),
+            pull_request_url=pull_request.url,
+            pull_request_state=str(pull_request.state),
+        )
+        if pull_request.merge_commit:
+            self.facts["merge_commit"] = pull_request.merge_commit
+
+    def _merge(self, pull_request: PullRequest, commit: str) -> PullRequest:
+        """Merge into whatever the base is now; only another merge into it may come in between."""
+        forge, tries = self.run.forge, MERGE_TRIES
+        while True:
+            base = self.run.sync()
+            request = MergeRequest(self.settings.merge_method, head=commit, base=base, message=self.message())
+            try:
+                return forge.merge(pull_request, request)
+            except BaseMovedError:
+                tries -= 1
+                if not tries or forge.branch_head(self.branch) != commit or self.run.sync() == base:
+                    raise
+
+    # Outcome
+
+    def _confirm_open(self, commit: str) -> None:
+        forge = self.run.forge
+        found = forge.find_pull_request(self.branch)
+        state = str(found.state) if found else "missing"
+        self._demand(state == "open", "that the pull request stays open", f"that it is {state}")
+        head = forge.branch_head(self.branch)
+        self._demand(head == commit, f"that {self.branch} is at {commit}", f"that it is at {head}")
+
+    def _confirm_merged(self, tree: str) -> None:
+        forge, repository = self.run.forge, self.run.repository
+        found = forge.find_pull_request(self.branch)
+        state = found.state if found else None
+        self._demand(state is PullRequestState.MERGED, "that the pull request is merged", f"that it is {state}")
+        assert found is not None
+        self._demand(
+            found.base == self.run.base_branch,
+            f"that it is merged into {self.run.base_branch}",
+            f"that it is {found.base}",
+        )
+        head, merged = self.run.sync(), found.merge_commit or "unknown"
+        self._demand(
+            merged in repository.first_parents(head, until=self.run.start),
+            f"the merge commit {merged} in {self.run.base_branch}",
+            f"that its history, from {head} back, does not hold it",
+        )
+        self._demand(forge.branch_head(self.branch) is None, f"that {self.branch} is deleted", "that it is still there")
+        self._confirm_tree(merged, tree)
+
+    def _confirm_tree(self, merged: str, tree: str) -> None:
+        repository = self.run.repository
+        parent = repository.commit(merged).parents[0]
+        self.facts["merge_base"] = parent
+        if parent == self.base:
+            found = repository.commit(merged).tree
+            self._demand(found == tree, f"that the merged tree is the verified one, {tree}", f"that it is {found}")
+            return
+        findings = judge(
+            self.task, repository.tree(parent), repository.tree(merged), repository.changes(parent, merged)
+        )
+        self._demand(not findings.failures, "files as declared on the merged tree", " ".join(findings.failures))
+
+    def _demand(self, condition: bool, expected: str, found: str) -> None:
+        if not condition:
+            raise TaskFailure(
+                FailureKind.OUTCOME,
+                step=self.steps.current,
+                expected=expected,
+                found=found,
+                look_at=self.facts.get("pull_request_url", ""),
+            )
+
+
+def confirm_nothing_landed(forge: Forge, branch: str) -> None:
+    """That a task which must leave nothing has left nothing: no branch and no pull request of its own.
+
+    Raises:
+        TaskFailure: it has.
+    """
+    pull_request = forge.find_pull_request(branch)
+    head = forge.branch_head(branch)
+    if pull_request is not None or head is not None:
+        found = f"pull request {pull_request.url}, {pull_request.state}" if pull_request else f"the branch at {head}"
+        raise TaskFailure(
+            FailureKind.OUTCOME, step="outcome", expected=f"nothing on the forge from {branch}", found=found
+        )
+
+
+def _described(change: FileChange) -> str:
+    return f"{change.verb}: `{change.path}`" + (f" -> `{change.target}`" if change.target else "")

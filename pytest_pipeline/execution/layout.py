@@ -1,0 +1,91 @@
+"""Where things lie on disk: the state directory of a project and the scratch directory of a session."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+
+from pytest_pipeline.errors import HostError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one session.
+
+    Args:
+        state: the project's state directory, by default ``.pipeline``.
+        session: id of the session.
+        scratch: directory outside the project for workspaces and private homes, so that nothing which an agent runs
+            there finds the project's own configuration in a parent directory.
+    """
+
+    state: Path
+    session: str
+    scratch: Path
+
+    @classmethod
+    def create(cls, state: Path, session: str) -> Layout:
+        """Make the directories; the state directory tells git to ignore it.
+
+        Raises:
+            HostError: a directory cannot be made.
+        """
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+            ignore = state / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+            scratch = Path(tempfile.mkdtemp(prefix="pytest-pipeline-")).resolve()
+        except OSError as error:
+            raise HostError(
+                f"The directory {error.filename} cannot be made: {error.strerror}. "
+                "Free space or mend its permissions, or set pipeline_state_dir and TMPDIR to other places."
+            ) from None
+        return cls(state, session, scratch)
+
+    @property
+    def store_url(self) -> str:
+        """URL of the default store."""
+        return f"sqlite:///{self.state / 'state.db'}"
+
+    @property
+    def forge(self) -> Path:
+        """The embedded forge's bare repository."""
+        return self.state / "forge.git"
+
+    def mirror(self, commit: str) -> Path:
+        """A bare repository that holds that commit of the target, its history, and nothing else."""
+        return self.state / "mirrors" / f"{commit[:16]}.git"
+
+    def run_store(self, run: int) -> Path:
+        """The git directory of one run: what it makes is reachable for no other run."""
+        return self.state / "sessions" / self.session / f"run-{run:02d}.git"
+
+    def transcript(self, run: int, plan: str, name: str) -> Path:
+        """The file that the output of one agent or verification is kept in."""
+        return self.state / "sessions" / self.session / "transcripts" / f"run-{run:02d}" / slug(plan) / f"{name}.log"
+
+
+def slug(path: str) -> str:
+    """A plan's path as one part of a branch or file name; different paths give different slugs.
+
+    Args:
+        path: relative to the rootdir, with ``/``.
+    """
+    parts = PurePosixPath(path).with_suffix("").parts
+    words = [re.sub(r"[^A-Za-z0-9_-]+", "-", part).strip("-") for part in parts]
+    changed = tuple(words) != parts or words == ["base"]
+    return ".".join(filter(None, words)) + (f"-{sha256(path.encode()).hexdigest()[:6]}" if changed else "")
+
+
+def task_slug(batch: str, task: str) -> str:
+    """A task's place in its plan as a part of a branch or file name, for example ``batch-1-task-1-1``."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", f"batch-{batch}-task-{task}").strip("-").lower()
+
+
+def run_prefix(session: str, run: int) -> str:
+    """The part of branch names that is one run's own."""
+    return f"pipeline/{session}/run-{run:02d}"

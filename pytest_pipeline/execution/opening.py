@@ -1,0 +1,120 @@
+"""Opening a session: everything that can be wrong is found here, before the first agent starts."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pytest_pipeline import __version__
+from pytest_pipeline.errors import SettingsError
+from pytest_pipeline.execution.layout import Layout
+from pytest_pipeline.execution.pipeline import Agents, Pipeline
+from pytest_pipeline.execution.steps import Observer, now
+from pytest_pipeline.execution.target import Target, find_target, mirror
+from pytest_pipeline.execution.workspace import Workspaces
+from pytest_pipeline.forges.base import Forge
+from pytest_pipeline.forges.local import LocalForge
+from pytest_pipeline.plans.model import Plan
+from pytest_pipeline.record.model import SessionRecord
+from pytest_pipeline.record.store import Store
+from pytest_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open session, and what its header says."""
+
+    pipeline: Pipeline
+    target: Target
+    facts: Mapping[str, str]
+    started: datetime
+
+
+def new_session_id() -> str:
+    """A name for a session: when it began, to the second, and something that makes it unique."""
+    return f"{now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def open_session(
+    settings: Settings,
+    plans: Mapping[str, Plan],
+    *,
+    rootdir: Path,
+    agents: Agents,
+    forge: Forge | None,
+    observer: Observer,
+) -> Opened:
+    """Find the target, open the store, make sure of agents and forge, and write the session down.
+
+    Args:
+        settings: the session's settings.
+        plans: the plans of this session by path, at least one.
+        rootdir: pytest's root directory.
+        agents: chooses the agent for settings.
+        forge: chosen by a hook, or None.
+        observer: who looks on.
+
+    Raises:
+        PipelineError: something is missing or does not fit; says what and how to mend it.
+    """
+    chosen = [settings.with_plan(plan.options.values) for plan in plans.values()]
+    names = sorted({agent.name for agent in map(agents, _agent_settings(settings, plans))})
+    first = rootdir / next(iter(plans))
+    target = find_target(settings.repo, _one_base(chosen, plans), first.parent, rootdir)
+    layout = Layout.create(rootdir / settings.state_dir, new_session_id())
+    source, base = mirror(target, layout, settings.author)
+    pipeline = Pipeline(
+        settings=settings,
+        layout=layout,
+        rootdir=rootdir,
+        base=base,
+        mirror=source,
+        store=Store.open(settings.store or layout.store_url),
+        forge=forge or _forge(settings, layout),
+        agents=agents,
+        observer=observer,
+        workspaces=Workspaces(layout.scratch, settings.max_workspaces),
+        plans=plans,
+    )
+    facts = {
+        "agent": ", ".join(names),
+        "forge": pipeline.forge.name,
+        "repository": target.name,
+        "base_commit": base,
+        "pytest_pipeline": __version__,
+        "python": platform.python_version(),
+    }
+    started = now()
+    required = settings.until_consecutive or settings.count
+    pipeline.store.open_session(SessionRecord(layout.session, started, required, settings.count, facts))
+    return Opened(pipeline, target, facts, started)
+
+
+def _agent_settings(settings: Settings, plans: Mapping[str, Plan]) -> list[Settings]:
+    """Every combination of agent settings that some task asks for, each once."""
+    found: dict[tuple[str, str | None], Settings] = {}
+    for plan in plans.values():
+        for task in (task for batch in plan.batches for task in batch.tasks):
+            own = settings.with_plan(plan.options.values, task.options.values)
+            found.setdefault((own.agent, own.model), own)
+    return list(found.values())
+
+
+def _one_base(chosen: list[Settings], plans: Mapping[str, Plan]) -> str | None:
+    bases = {settings.base: path for settings, path in zip(chosen, plans, strict=True)}
+    if len(bases) > 1:
+        told = ", ".join(f"{path}: {base or 'HEAD'}" for base, path in bases.items())
+        raise SettingsError(
+            f"The plans ask for different bases ({told}), but a run has one. Run them apart, or give --base-commit."
+        )
+    return next(iter(bases))
+
+
+def _forge(settings: Settings, layout: Layout) -> Forge:
+    if settings.forge != "local":
+        raise SettingsError(f"There is no forge {settings.forge!r}. Use --forge local, or a conftest with that hook.")
+    return LocalForge(layout.forge)

@@ -1,0 +1,122 @@
+"""What the task runs of one process share: settings, store, forge, agents, workspaces, and the runs they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_pipeline.agents.base import Agent
+from pytest_pipeline.errors import ForgeError
+from pytest_pipeline.execution.layout import Layout, run_prefix
+from pytest_pipeline.execution.steps import Observer, now
+from pytest_pipeline.execution.workspace import Workspaces, remove_tree
+from pytest_pipeline.forges.base import Forge
+from pytest_pipeline.host.git import Repository
+from pytest_pipeline.plans.model import Plan
+from pytest_pipeline.record.model import Outcome
+from pytest_pipeline.record.store import Store
+from pytest_pipeline.settings import Settings
+
+Agents = Callable[[Settings], Agent]
+"""Chooses the agent for the settings of a task."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pass through all selected plans.
+
+    Args:
+        number: from 1.
+        base_branch: the branch of the forge that its pull requests are merged into.
+        start: the commit that it starts from.
+        repository: its own objects, on top of the mirror's.
+        forge: where the base branch lives.
+    """
+
+    number: int
+    base_branch: str
+    start: str
+    repository: Repository
+    forge: Forge
+
+    def sync(self) -> str:
+        """Bring the base branch's newest objects here and return the commit that it is at.
+
+        Raises:
+            ForgeError: the base branch is gone.
+        """
+        head = self.forge.branch_head(self.base_branch)
+        if head is None:
+            raise ForgeError(
+                f"The branch {self.base_branch} is gone from {self.forge.repository}. "
+                "Somebody deleted it; start a new session."
+            )
+        if self.repository.resolve(head) is None:
+            with self.forge.push_environment() as environment:
+                self.repository.fetch(self.forge.push_url, [f"refs/heads/{self.base_branch}"], environment=environment)
+        return head
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The session as one process sees it.
+
+    Args:
+        settings: the session's settings; a task's own come from :meth:`Settings.with_plan`.
+        layout: where things lie.
+        rootdir: pytest's root directory, which paths in messages are relative to.
+        base: the commit that every run starts from.
+        mirror: holds that commit and its history.
+        store: the record.
+        forge: where pull requests live.
+        agents: chooses an agent.
+        observer: who looks on.
+        workspaces: where agents work.
+        plans: the selected plans by path.
+    """
+
+    settings: Settings
+    layout: Layout
+    rootdir: Path
+    base: str
+    mirror: Repository
+    store: Store
+    forge: Forge
+    agents: Agents
+    observer: Observer
+    workspaces: Workspaces
+    plans: Mapping[str, Plan]
+    _runs: dict[int, Run] = field(default_factory=dict)
+
+    @property
+    def session(self) -> str:
+        """Id of the session."""
+        return self.layout.session
+
+    def run(self, number: int) -> Run:
+        """The run of that number; when it is new here, it is admitted and its base branch exists afterwards."""
+        if number not in self._runs:
+            self.store.admit_run(self.session, number, now())
+            branch = f"{run_prefix(self.session, number)}/base"
+            self.forge.ensure_base(branch, self.base, self.mirror)
+            repository = Repository.create(self.layout.run_store(number), alternates=[self.mirror.objects])
+            self._runs[number] = Run(number, branch, self.base, repository, self.forge)
+        return self._runs[number]
+
+    def finish_run(self, number: int, outcome: Outcome) -> None:
+        """Write how a run ended, and let go of its objects: what was merged is on the forge."""
+        self.store.finish_run(self.session, number, outcome, now())
+        if (run := self._runs.pop(number, None)) is not None:
+            remove_tree(run.repository.git_dir)
+
+    def close(self) -> None:
+        """Let go of the workspaces that nobody wants to look at, and of the store."""
+        for run in self._runs.values():
+            remove_tree(run.repository.git_dir)
+        self.workspaces.close()
+        self.store.close()
+
+    def shown(self, path: Path) -> str:
+        """A path as messages show it: relative to the rootdir where it lies below it."""
+        return str(path.relative_to(self.rootdir)) if path.is_relative_to(self.rootdir) else str(path)

@@ -1,0 +1,66 @@
+"""Steps: each is written to the store before it begins and after it ended, and told to whoever watches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Protocol
+
+from pytest_pipeline.errors import PipelineError
+from pytest_pipeline.events import Candidate, StepFinished, StepStarted, TaskReference
+from pytest_pipeline.record.model import AttemptId, Outcome
+from pytest_pipeline.record.store import Store
+
+
+class Observer(Protocol):
+    """Who may look on and interfere; the pytest side answers with pluggy hooks."""
+
+    def prompt(self, task: TaskReference, prompt: str) -> str:
+        """The prompt to use."""
+
+    def step_started(self, event: StepStarted) -> None:
+        """A step begins."""
+
+    def step_finished(self, event: StepFinished) -> None:
+        """A step ended."""
+
+    def judge(self, candidate: Candidate) -> list[str]:
+        """What else is wrong with the tree to be committed."""
+
+
+def now() -> datetime:
+    """The current time, aware of its zone."""
+    return datetime.now(timezone.utc)
+
+
+class StepLog:
+    """The steps of one attempt."""
+
+    def __init__(self, store: Store, attempt: AttemptId, task: TaskReference, observer: Observer) -> None:
+        self._store = store
+        self._attempt = attempt
+        self._task = task
+        self._observer = observer
+        self.current = "prepare"
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Record what happens inside as the step ``name``."""
+        self.current = name
+        self._store.begin_step(self._attempt, name, now())
+        self._observer.step_started(StepStarted(self._task, name))
+        clock = time.monotonic()
+        outcome, detail = Outcome.INTERRUPTED, ""
+        try:
+            yield
+            outcome = Outcome.PASSED
+        except Exception as error:
+            outcome = Outcome.FAILED
+            detail = str(error) if isinstance(error, PipelineError) else repr(error)
+            raise
+        finally:
+            self._store.end_step(self._attempt, name, outcome, detail, now())
+            seconds = time.monotonic() - clock
+            self._observer.step_finished(StepFinished(self._task, name, str(outcome), detail, seconds))

@@ -1,0 +1,251 @@
+"""One task in one run, from a clean workspace to a merged pull request whose outcome was asserted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from pytest_pipeline.agents.base import AgentRequest, AgentResult, AgentStatus, Limits, SolutionForm, SolutionPart
+from pytest_pipeline.errors import FailureKind, TaskFailure
+from pytest_pipeline.events import Candidate
+from pytest_pipeline.execution.attempt import Attempt
+from pytest_pipeline.execution.hygiene import problems
+from pytest_pipeline.execution.landing import Landing, confirm_nothing_landed
+from pytest_pipeline.execution.layout import run_prefix, slug, task_slug
+from pytest_pipeline.execution.outcome import judge
+from pytest_pipeline.execution.pipeline import Pipeline
+from pytest_pipeline.execution.prompt import render
+from pytest_pipeline.execution.surroundings import surroundings
+from pytest_pipeline.execution.workspace import Workspace
+from pytest_pipeline.plans.model import Batch, Expectation, Plan, Task
+
+REFUSALS = (FailureKind.PLAN, FailureKind.AGENT, FailureKind.VERIFICATION, FailureKind.OUTCOME)
+"""The kinds of failure that ``**Expect:** failure`` asks for: the task was refused, nothing else broke."""
+
+
+class TaskRun(Attempt):
+    """The steps of one attempt at one task.
+
+    ``prepare``, ``perform`` and ``cleanup`` are pytest's setup, call and teardown; the first two raise TaskFailure.
+
+    Args:
+        pipeline: what all attempts of the process share.
+        run: number of the run, from 1.
+        plan: the plan.
+        batch: the batch.
+        task: the task.
+    """
+
+    def __init__(self, pipeline: Pipeline, run: int, plan: Plan, batch: Batch, task: Task) -> None:
+        settings = pipeline.settings.with_plan(plan.options.values, task.options.values)
+        super().__init__(pipeline, run, plan, batch.number, task.id, task.title, settings)
+        self.task = task
+        self._vacuous = False
+        self._branch = ""
+        self._base = ""
+
+    # Setup
+
+    def prepare(self) -> None:
+        """Make the workspace, and look in run 1 whether the verification proves anything."""
+        with self.judged(), self.steps.step("prepare"):
+            name = f"{slug(self.plan.path)}/{task_slug(self.key.batch, self.task.id)}"
+            again = f"-attempt-{self.number}" if self.number > 1 else ""
+            self._branch = f"{run_prefix(self.key.session, self.key.run)}/{name}{again}"
+            self._base = self.run.sync()
+            self.workspace = self.pipeline.workspaces.lease(self.run.repository, self._base, self._branch)
+            self.facts.update(base_branch=self.run.base_branch, parent_commit=self._base, branch=self._branch)
+            self.facts["judge"] = str(len(self.task.acceptance))
+            self._examine_verification(self.workspace)
+
+    def _examine_verification(self, workspace: Workspace) -> None:
+        """A check that passes on the untouched workspace, where changes are expected, proves nothing."""
+        if self.key.run != 1 or self.task.expect is not Expectation.CHANGES or self.task.faults:
+            return
+        report = self.verify(self.task, workspace, workspace.repository.tree(self._base), "verification-before")
+        self._vacuous = report.own_checks > 0 and report.passed
+        self.facts["vacuous"] = "yes" if self._vacuous else "no"
+        if report.own_checks:
+            workspace.restore()
+        if self._vacuous:
+            self.warnings.append("its verification passes already before the agent has started, so it proves nothing")
+
+    # Call
+
+    def perform(self) -> None:
+        """Run the agent, judge what it did, land it, and assert the outcome."""
+        with self.judged():
+            if self.task.expect is Expectation.FAILURE:
+                self._expect_refusal()
+            else:
+                self._land(self._candidate())
+
+    def _expect_refusal(self) -> None:
+        try:
+            self._candidate()
+        except TaskFailure as failure:
+            if failure.kind not in REFUSALS:
+                raise
+            self.warnings.clear()
+            self.facts["refused_as"] = str(failure.kind)
+            self.facts["refusal"] = failure.found.splitlines()[0] if failure.found else ""
+        else:
+            raise self._failure(
+                FailureKind.OUTCOME,
+                "a failure in agent, verification or outcome, as **Expect:** failure says",
+                "that everything passed; nothing was pushed. Correct the plan if the task is meant to succeed",
+            )
+        with self.steps.step("outcome"):
+            confirm_nothing_landed(self.pipeline.forge, self._branch)
+
+    def _candidate(self) -> str:
+        """The tree to be committed, after agent, verification and judgement."""
+        if self.task.faults:
+            raise self._failure(
+                FailureKind.PLAN, "a task that can be carried out", " ".join(str(fault) for fault in self.task.faults)
+            )
+        if self._vacuous and self.settings.vacuous_checks == "fail":
+            raise self._failure(
+                FailureKind.VERIFICATION,
+                "a verification that fails before the work is done",
+                "that all of it passes on the untouched workspace. Write a check that only the work can satisfy",
+            )
+        assert self.workspace is not None
+        with self.steps.step("agent"):
+            self._run_agent(self.workspace)
+            tree = self.workspace.snapshot()
+            self._inspect(self.workspace, tree)
+        with self.steps.step("verify"):
+            self._demand_verification(self.workspace, tree)
+            self._judge(self.workspace, tree)
+        return tree
+
+    def _run_agent(self, workspace: Workspace) -> None:
+        agent = self.pipeline.agents(self.settings)
+        transcript = self.transcript("agent")
+        prompt = self.pipeline.observer.prompt(self.reference, render(self.plan, self.task, template=self._template()))
+        self.facts.update(agent=agent.name, agent_version=agent.version, transcript=self.pipeline.shown(transcript))
+        result = agent.run(
+            AgentRequest(
+                prompt=prompt,
+                workspace=workspace.path,
+                limits=Limits(self.settings.wall_time, self.settings.turns, self.settings.budget_usd),
+                environment=surroundings(workspace, self.settings, self.plan, self.task),
+                transcript=transcript,
+                transcript_limit=self.settings.max_transcript,
+                model=self.settings.model,
+                reference=tuple(
+                    SolutionPart(SolutionForm(part.form.value), part.content, part.path) for part in self.task.reference
+                ),
+            ),
+            lambda _line: None,
+        )
+        self._note(result, workspace)
+        if result.status is AgentStatus.OK:
+            return
+        kind = FailureKind.INFRASTRUCTURE if result.status is AgentStatus.UNAVAILABLE else FailureKind.AGENT
+        raise self._failure(
+            kind,
+            "that the agent ends with success",
+            f"that it ended as {result.status}: {result.message}",
+            look_at=self.facts["transcript"],
+            output=result.output,
+        )
+
+    def _template(self) -> Path | None:
+        name = self.settings.prompt_template
+        return self.pipeline.rootdir / name if name else None
+
+    def _note(self, result: AgentResult, workspace: Workspace) -> None:
+        known = {
+            "cost_usd": result.cost_usd,
+            "turns": result.turns,
+            "tokens": result.tokens,
+            "model": result.model,
+            "agent_session": result.session_id,
+        }
+        self.facts.update({name: str(value) for name, value in known.items() if value is not None})
+        self.facts["agent_committed"] = "yes" if workspace.agent_committed() else "no"
+        if result.survivors:
+            self.facts["agent_survivors"] = str(result.survivors)
+
+    def _inspect(self, workspace: Workspace, tree: str) -> None:
+        """What no agent may leave, whatever the task; and that it left anything at all where something is expected."""
+        repository = workspace.repository
+        changes = repository.changes(self._base, tree)
+        if not changes and self.task.expect is not Expectation.NO_CHANGES:
+            raise self._failure(
+                FailureKind.AGENT,
+                "that the agent changes files",
+                "that it ended with success and changed nothing",
+                look_at=self.facts["transcript"],
+            )
+        base, new = repository.tree(self._base), repository.tree(tree)
+        faults = problems(changes, base, new, max_file_size=self.settings.max_file_size)
+        if faults:
+            raise self._failure(FailureKind.AGENT, "a tree that can be committed", " ".join(faults))
+
+    def _demand_verification(self, workspace: Workspace, tree: str) -> None:
+        report = self.verify(self.task, workspace, workspace.repository.tree(tree), "verification")
+        self.facts["own_checks"] = str(report.own_checks)
+        failed = report.first_failure
+        if failed is not None:
+            raise self._failure(
+                FailureKind.VERIFICATION,
+                "that the task's verification passes",
+                failed.detail,
+                look_at=self.pipeline.shown(self.transcript("verification")),
+                output=failed.tail,
+            )
+
+    def _judge(self, workspace: Workspace, tree: str) -> None:
+        repository = workspace.repository
+        changes = repository.changes(self._base, tree)
+        new = repository.tree(tree)
+        findings = judge(
+            self.task, repository.tree(self._base), new, changes, ignored=self._ignored(workspace, new.entries())
+        )
+        faults = list(findings.failures)
+        if findings.undeclared:
+            self.facts["undeclared"] = ", ".join(findings.undeclared)
+            text = f"files changed that the task does not declare: {self.facts['undeclared']}"
+            if self.settings.scope == "strict":
+                faults.append(f"There are {text}. Declare them under **Files:**, or use scope: warn.")
+            else:
+                self.warnings.append(text)
+        changed = tuple(change.path for change in changes)
+        faults += self.pipeline.observer.judge(Candidate(self.reference, workspace.path, changed, new.read))
+        if faults:
+            raise self._failure(FailureKind.OUTCOME, "files as the plan declares them", " ".join(faults))
+
+    def _ignored(self, workspace: Workspace, entries: Collection[str]) -> Collection[str]:
+        """Declared files that lie in the workspace but not in the tree, because git ignores them."""
+        declared = {change.target or change.path for change in self.task.files}
+        missing = (path for path in declared if path not in entries and "*" not in path)
+        return {path for path in missing if (workspace.path / path).is_file()}
+
+    # Landing
+
+    def _land(self, tree: str) -> None:
+        if self.task.expect is Expectation.NO_CHANGES:
+            with self.steps.step("outcome"):
+                confirm_nothing_landed(self.pipeline.forge, self._branch)
+            return
+        landing = Landing(
+            task=self.task,
+            reference=self.reference,
+            run=self.run,
+            settings=self.settings,
+            steps=self.steps,
+            facts=self.facts,
+            branch=self._branch,
+            base=self._base,
+        )
+        landing.land(tree)
+
+    def _failure(
+        self, kind: FailureKind, expected: str, found: str, *, look_at: str = "", output: str = ""
+    ) -> TaskFailure:
+        return TaskFailure(
+            kind, step=self.steps.current, expected=expected, found=found, look_at=look_at, output=output
+        )

@@ -1,0 +1,179 @@
+"""Workspaces: where an agent works on one task run. What it leaves there is not trusted.
+
+A work tree is used again for the next task, because making 5,000 files is what costs; what is in it is compared with
+our own index, outside the agent's reach, and its ``.git`` is new each time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_pipeline.errors import HostError
+from pytest_pipeline.host.git import Repository
+
+
+class WorkspaceError(HostError):
+    """The agent has replaced its workspace by something else."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One leased work tree.
+
+    Args:
+        path: the directory that the agent works in.
+        repository: the run's git directory with this work tree and our own index.
+        commit: the commit that it starts from.
+        home: private HOME of the agent and of verification commands.
+        temporary: private TMPDIR.
+        identity: device and inode of the directory, to notice that it was replaced.
+    """
+
+    path: Path
+    repository: Repository
+    commit: str
+    home: Path
+    temporary: Path
+    identity: tuple[int, int]
+
+    def restore(self) -> None:
+        """Bring the files back to :attr:`commit`, whatever was done to them."""
+        self._check()
+        self.repository.restore_work_tree(self.commit)
+
+    def snapshot(self) -> str:
+        """The id of the tree as it lies there now, ignored files left out.
+
+        Raises:
+            WorkspaceError: the directory is no longer ours.
+            NestedRepositoryError: there is a git repository in it.
+        """
+        self._check()
+        return self.repository.write_tree_of_work_tree(self.commit)
+
+    def agent_committed(self) -> bool:
+        """Whether the agent made commits of its own. Only told, never relied on: the agent could hide it."""
+        git = self.path / ".git"
+        head = _small_text(git / "HEAD")
+        if head.startswith("ref: refs/"):
+            name = head.removeprefix("ref: ")
+            head = _small_text(git / name) if ".." not in name else ""
+        return head != self.commit
+
+    def _check(self) -> None:
+        try:
+            found = os.lstat(self.path)
+        except OSError:
+            raise WorkspaceError(f"The workspace {self.path} is gone.") from None
+        if not stat.S_ISDIR(found.st_mode) or (found.st_dev, found.st_ino) != self.identity:
+            raise WorkspaceError(f"The workspace {self.path} was replaced by something else.")
+
+
+def _small_text(path: Path) -> str:
+    """The first bytes of a regular file, not following a link."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return ""
+        return file.read(200).decode("utf-8", "replace").strip()
+
+
+class Workspaces:
+    """The workspaces of one process.
+
+    Args:
+        scratch: directory for all of them.
+        most_kept: how many may stay for the user to look at.
+    """
+
+    def __init__(self, scratch: Path, most_kept: int) -> None:
+        self._scratch = scratch
+        self._most_kept = most_kept
+        self._free: list[Path] = []
+        self._made = 0
+        self.kept: list[Path] = []
+
+    def lease(self, store: Repository, commit: str, branch: str) -> Workspace:
+        """A work tree at ``commit`` with a new ``.git`` that borrows the run's objects, on a branch of that name."""
+        place = self._free.pop() if self._free else self._new_place()
+        try:
+            return self._furnish(place, store, commit, branch)
+        except HostError:
+            if not any((place / "work").iterdir()):
+                raise
+            remove_tree(place)  # what the last agent left cannot be mended: start from nothing
+            return self._furnish(self._new_place(), store, commit, branch)
+
+    def give_back(self, workspace: Workspace, *, keep: bool) -> Path | None:
+        """End a lease.
+
+        Args:
+            workspace: what :meth:`lease` gave.
+            keep: whether it is to stay for the user to look at, if there is room for one more.
+
+        Returns:
+            The directory that was kept, or None.
+        """
+        place = workspace.path.parent
+        if keep and len(self.kept) < self._most_kept:
+            self.kept.append(workspace.path)
+            return workspace.path
+        if workspace.path.is_symlink() or not workspace.path.is_dir():
+            remove_tree(place)
+        else:
+            for private in ("home", "tmp"):
+                remove_tree(place / private)
+            self._free.append(place)
+        return None
+
+    def close(self) -> None:
+        """Remove all but the kept ones."""
+        kept = {path.parent.name for path in self.kept}
+        for place in self._scratch.iterdir() if self._scratch.is_dir() else ():
+            if place.name not in kept:
+                remove_tree(place)
+        if not kept:
+            remove_tree(self._scratch)
+
+    def _new_place(self) -> Path:
+        self._made += 1
+        place = self._scratch / f"{os.getpid()}-{self._made}"
+        (place / "work").mkdir(parents=True)
+        return place
+
+    def _furnish(self, place: Path, store: Repository, commit: str, branch: str) -> Workspace:
+        work, index = place / "work", place / "index"
+        for private in ("home", "tmp"):
+            (place / private).mkdir(exist_ok=True)
+        repository = Repository(store.git_dir, work_tree=work, index=index)
+        repository.restore_work_tree(commit)
+        repository.plant_clone(commit, branch)
+        found = os.lstat(work)
+        return Workspace(work, repository, commit, place / "home", place / "tmp", (found.st_dev, found.st_ino))
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory even where an agent took the rights away; that it is gone already is fine."""
+
+    def mend(function: Callable[[str], object], name: str, _error: object) -> None:
+        parent = os.path.dirname(name)
+        for each in (parent, name):
+            if os.path.isdir(each) and not os.path.islink(each):
+                os.chmod(each, 0o700)
+        if os.path.lexists(name):
+            shutil.rmtree(name, ignore_errors=True) if os.path.isdir(name) and not os.path.islink(name) else function(
+                name
+            )
+
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path, onerror=mend)
