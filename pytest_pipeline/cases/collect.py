@@ -1,0 +1,106 @@
+"""A Markdown file becomes a collector: plan file, runs, batches, tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pytest_pipeline.cases.lifecycle import Lifecycle, lifecycle_of
+from pytest_pipeline.cases.nodes import BatchNode, FinalStateItem, RunNode, TaskItem
+from pytest_pipeline.cases.order import in_dependency_order
+from pytest_pipeline.errors import PlanError
+from pytest_pipeline.plans.model import Mark, Plan
+from pytest_pipeline.plans.reader import read_plan
+from pytest_pipeline.settings import Settings
+
+
+def collect_plan(parent: pytest.Collector, path: Path, settings: Settings, *, explicit: bool) -> PlanFile | None:
+    """A collector for a plan, or for what is wrong with it; None for a Markdown file that is no plan.
+
+    Args:
+        parent: the directory's collector.
+        path: the file.
+        settings: the session's settings.
+        explicit: whether the user named this very file.
+    """
+    if path.stem.lower() == "readme" and not explicit:
+        return None
+    shown = path.relative_to(parent.config.rootpath) if path.is_relative_to(parent.config.rootpath) else path
+    fault = ""
+    try:
+        plan = read_plan(path, shown.as_posix())
+    except PlanError as error:
+        plan, fault = None, str(error)
+    if plan is None and not fault:
+        if not explicit:
+            return None
+        fault = f"{shown}:1: this file holds no task. Write one, for example `## Batch 1: …` and `### Task 1.1: …`."
+    file: PlanFile = PlanFile.from_parent(parent, path=path)
+    file.plan, file.fault, file.settings = plan, fault, settings
+    if plan is not None:
+        lifecycle_of(parent.config, settings).plans[plan.path] = plan
+    return file
+
+
+class PlanFile(pytest.File):
+    """One plan file: its runs where it is repeated, else its batches."""
+
+    plan: Plan | None
+    fault: str
+    settings: Settings
+
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        """Make the tree of runs, batches and tasks."""
+        if self.plan is None:
+            raise self.CollectError(self.fault)
+        register_marks(self.config, self.plan)
+        for mark in self.plan.options.marks:
+            self.add_marker(mark_decorator(mark))
+        lifecycle = lifecycle_of(self.config, self.settings)
+        count = self.settings.count
+        width = max(2, len(str(count)))
+        for run in range(1, count + 1):
+            if count == 1:
+                yield from collect_run(self, lifecycle, self.plan, run)
+            else:
+                node: RunNode = RunNode.from_parent(self, name=f"run-{run:0{width}d}")
+                node.content = partial(collect_run, node, lifecycle, self.plan, run)
+                yield node
+
+
+def collect_run(
+    parent: pytest.Collector, lifecycle: Lifecycle, plan: Plan, run: int
+) -> Iterator[pytest.Item | pytest.Collector]:
+    """The batches of one run of a plan in the order of their dependencies, and its final state."""
+    ordered = in_dependency_order(plan)
+    for batch in plan.batches:
+        node: BatchNode = BatchNode.from_parent(parent, name=f"batch-{batch.number}")
+        items = [TaskItem.make(node, lifecycle, plan, batch, task, run, ordered) for task in batch.tasks]
+        names = [item.name for item in items]
+        for item in items:
+            if names.count(item.name) > 1:
+                raise parent.CollectError(
+                    f"{plan.path}: two tasks of batch {batch.number} become {item.name}. Rename one."
+                )
+        node.items = items
+        yield node
+    yield FinalStateItem.make(parent, lifecycle, plan, run)
+
+
+def mark_decorator(mark: Mark) -> pytest.MarkDecorator:
+    """A mark as pytest knows it."""
+    decorator: pytest.MarkDecorator = getattr(pytest.mark, mark.name)
+    return decorator.with_args(*mark.arguments) if mark.arguments else decorator
+
+
+def register_marks(config: pytest.Config, plan: Plan) -> None:
+    """Make the names of a plan's marks known, so that ``--strict-markers`` holds."""
+    known = {line.partition(":")[0].partition("(")[0].strip() for line in config.getini("markers")}
+    tasks = (task for batch in plan.batches for task in batch.tasks)
+    marks = [*plan.options.marks, *(mark for task in tasks for mark in task.options.marks)]
+    for name in dict.fromkeys(mark.name for mark in marks):
+        if name not in known:
+            config.addinivalue_line("markers", f"{name}: from a plan")

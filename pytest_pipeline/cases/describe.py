@@ -1,0 +1,48 @@
+"""Names and descriptions of items for the command line."""
+
+from __future__ import annotations
+
+import re
+
+from pytest_pipeline.plans.model import CommandCheck, PredicateCheck, ProseCheck, RefusedCheck, Task
+
+_MOST = 60
+
+
+def slug(text: str) -> str:
+    """A part of a node id: lower case, words and dots joined by ``-``; never a bracket, a blank or ``::``.
+
+    pytest 9.2 reads brackets and colons in names as its own, and ``-k`` knows no blanks.
+    """
+    words = re.sub(r"[^\w.]+", "-", text.lower()).strip("-.")
+    return words if len(words) <= _MOST else words[:_MOST].rsplit("-", 1)[0]
+
+
+def describe(task: Task) -> str:
+    """What ``--collect-only -v`` shows of a task: what will be run, and what is for a person to judge."""
+    lines = [
+        f"file:      {change.verb} {change.path}" + (f" -> {change.target}" if change.target else "")
+        for change in task.files
+    ]
+    for check in task.verification:
+        if isinstance(check, CommandCheck):
+            lines += _block("will run:  ", check.command)
+        elif isinstance(check, PredicateCheck):
+            lines.append(f"is looked at: {check.text}")
+        elif isinstance(check, RefusedCheck):
+            lines += _block("NOT run:   ", f"{check.command}  [{check.reason}]")
+        elif isinstance(check, ProseCheck):
+            lines.append(f"for a person to judge: {check.text}")
+    lines += [f"for a person to judge: {check.text}" for check in task.acceptance]
+    if not any(isinstance(check, (CommandCheck, PredicateCheck)) for check in task.verification):
+        lines.append("no check of its own: judged by its files alone")
+    lines.append(
+        f"expects:   {task.expect}"
+        + "".join(f"; {each.path} {each.relation} {each.argument}".rstrip() for each in task.conditions)
+    )
+    return "\n".join(lines)
+
+
+def _block(head: str, text: str) -> list[str]:
+    first, *rest = text.splitlines() or [""]
+    return [head + first, *(" " * len(head) + line for line in rest)]

@@ -1,0 +1,94 @@
+"""What became of each item so far: decides what may run, and when a run is over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from pytest_pipeline.cases.nodes import FINAL_STATE, CaseItem, CaseKey, TaskItem
+from pytest_pipeline.plans.model import Status
+from pytest_pipeline.record.model import Outcome
+
+
+class Ledger:
+    """The outcomes of the selected items of one process.
+
+    Args:
+        items: the selected items.
+    """
+
+    def __init__(self, items: Iterable[CaseItem]) -> None:
+        self._items = {item.case: item for item in items}
+        self._outcomes: dict[CaseKey, Outcome] = {}
+        self._unmerged: set[CaseKey] = set()
+        self._pending = Counter(case.run for case in self._items)
+        self._done: set[CaseKey] = set()
+
+    def note(self, case: CaseKey, outcome: Outcome, *, merged: bool = True) -> None:
+        """Write down how an item ended; a later attempt overwrites an earlier one.
+
+        Args:
+            case: the item.
+            outcome: how it ended.
+            merged: False when its pull request was left open, as asked.
+        """
+        self._outcomes[case] = outcome
+        self._unmerged.discard(case)
+        if not merged:
+            self._unmerged.add(case)
+
+    def close(self, case: CaseKey) -> bool:
+        """Note that an item will not be tried again; True when its run is over with it."""
+        if case not in self._items or case in self._done:
+            return False
+        self._done.add(case)
+        self._pending[case.run] -= 1
+        return self._pending[case.run] == 0
+
+    def outcomes(self, run: int) -> list[Outcome]:
+        """How the items of a run ended so far; those that have not are RUNNING."""
+        return [self._outcomes.get(case, Outcome.RUNNING) for case in self._items if case.run == run]
+
+    def unselected_needs(self, item: CaseItem) -> list[str]:
+        """What an item needs that is not selected, and therefore counts as met."""
+        return [need.task for need in item.needs if need not in self._items]
+
+    def reason_to_skip(self, item: CaseItem) -> tuple[Outcome, str] | None:
+        """Why an item must not run now, or None.
+
+        Returns:
+            COMPLETED where the plan says that it is done, SKIPPED where a dependency is not met; and the reason.
+        """
+        if isinstance(item, TaskItem):
+            if item.task.status is Status.COMPLETED:
+                return Outcome.COMPLETED, "The plan says that it is completed."
+            for need in item.needs:
+                reason = self._unmet(need)
+                if reason:
+                    return Outcome.SKIPPED, f"It needs task {need.task} of batch {need.batch}, which {reason}."
+            return None
+        return self._reason_without_end(item)
+
+    def _unmet(self, need: CaseKey) -> str:
+        if need not in self._items:
+            return ""
+        outcome = self._outcomes.get(need, Outcome.RUNNING)
+        if outcome is Outcome.RUNNING:
+            return "has not run"
+        if need in self._unmerged:
+            return "was left as an open pull request, not merged"
+        return "" if outcome.successful else f"{'was' if outcome is Outcome.SKIPPED else 'has'} {outcome}"
+
+    def _reason_without_end(self, item: CaseItem) -> tuple[Outcome, str] | None:
+        """The final state of a plan is looked at when one of its tasks has passed."""
+        case = item.case
+        tasks = [
+            outcome
+            for other, outcome in self._outcomes.items()
+            if (other.run, other.plan) == (case.run, case.plan) and other.task != FINAL_STATE
+        ]
+        if Outcome.PASSED in tasks:
+            return None
+        if tasks and all(outcome is Outcome.COMPLETED for outcome in tasks):
+            return Outcome.COMPLETED, "All tasks of the plan are completed."
+        return Outcome.SKIPPED, "No task of the plan has passed in this run."

@@ -1,0 +1,287 @@
+"""A session from collection to verdict: one object, registered as a plugin when the first plan is met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_pipeline.agents import make_agent
+from pytest_pipeline.agents.base import Agent
+from pytest_pipeline.cases.ledger import Ledger
+from pytest_pipeline.cases.nodes import CaseItem, CaseKey
+from pytest_pipeline.cases.observing import HookObserver
+from pytest_pipeline.cases.order import SCOPES, needs_first
+from pytest_pipeline.cases.verdict import Closing
+from pytest_pipeline.errors import PipelineError, TaskFailure
+from pytest_pipeline.events import RunFinished
+from pytest_pipeline.execution.opening import Opened, open_session
+from pytest_pipeline.execution.pipeline import Pipeline
+from pytest_pipeline.plans.model import Plan
+from pytest_pipeline.record.criterion import judge, run_outcome
+from pytest_pipeline.record.junit import testcase_properties
+from pytest_pipeline.record.model import Outcome, TaskRunKey
+from pytest_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+_LIFECYCLE = pytest.StashKey["Lifecycle"]()
+_PREFIX = "pipeline."
+
+
+def lifecycle_of(config: pytest.Config, settings: Settings) -> Lifecycle:
+    """The lifecycle of this pytest session, made and registered when the first plan is met."""
+    if _LIFECYCLE not in config.stash:
+        lifecycle = config.stash[_LIFECYCLE] = Lifecycle(config, settings)
+        config.pluginmanager.register(lifecycle, "pipeline-lifecycle")
+    return config.stash[_LIFECYCLE]
+
+
+class Lifecycle:
+    """What happens to plan items between collection and verdict.
+
+    Args:
+        config: pytest's configuration.
+        settings: the session's settings.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.config = config
+        self.settings = settings
+        self.plans: dict[str, Plan] = {}
+        self.describes = config.option.collectonly and config.get_verbosity() >= 1
+        self.opened: Opened | None = None
+        self.items: list[CaseItem] = []
+        self.ledger = Ledger(())
+        self.notes: list[str] = []
+        self.failed_elsewhere = False
+        self._agents: dict[tuple[str, str | None, str | None], Agent] = {}
+        self._outcome = Outcome.RUNNING
+        self._finished_runs: set[int] = set()
+        self._numbers: dict[str, int] = {}
+        self._by_id: dict[str, CaseItem] = {}
+        self._stopped = False
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The open session."""
+        assert self.opened is not None
+        return self.opened.pipeline
+
+    def plan_number(self, plan: Plan) -> int:
+        """The place of a plan in the order of collection."""
+        return self._numbers.setdefault(plan.path, len(self._numbers))
+
+    # Collection
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
+        """Repeat by scope before others look at the items, and put dependencies first after they have moved them."""
+        key = SCOPES[self.settings.repeat_scope]
+        _reorder(items, sorted(_ours(items), key=lambda item: key(item.place)))
+        result = yield
+        ours = _ours(items)
+        _reorder(items, needs_first(ours, _stands_behind(ours), lambda item: item.case))
+        return result
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Open the session: whatever is missing is said before the first agent starts."""
+        self.items = _ours(session.items)
+        self.ledger = Ledger(self.items)
+        self._by_id = {item.nodeid: item for item in self.items}
+        if not self.items or self.config.option.collectonly:
+            return
+        selected = {item.case.plan: self.plans[item.case.plan] for item in self.items}
+        try:
+            self.opened = open_session(
+                self.settings,
+                selected,
+                rootdir=self.config.rootpath,
+                agents=self._agent,
+                forge=self.config.hook.pytest_pipeline_forge(config=self.config, settings=self.settings),
+                observer=HookObserver(self.config),
+            )
+        except PipelineError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def _agent(self, settings: Settings) -> Agent:
+        """The agent for some settings; hooks choose before names do."""
+        key = settings.agent, settings.agent_command, settings.model
+        if key not in self._agents:
+            chosen = self.config.hook.pytest_pipeline_agent(config=self.config, settings=settings)
+            self._agents[key] = chosen or make_agent(settings.agent, settings)
+        return self._agents[key]
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """The header: who does the work, on what, and where the record is."""
+        lines = [f"{note}" for plan in self.plans.values() for note in plan.notes]
+        if self.opened is None:
+            return lines
+        target, facts = self.opened.target, self.opened.facts
+        base = facts["base_commit"][:12]
+        lines += [
+            f"pipeline: session {self.pipeline.session}, {self.settings.count} run(s), "
+            f"agent {facts['agent']}, forge {facts['forge']}",
+            f"pipeline: repository {target.name}, base commit {base}",
+        ]
+        if "reference" in facts["agent"].split(", "):
+            lines.append("pipeline: the reference agent replays the plan's own solutions; no model takes part")
+        if target.dirty:
+            lines.append("pipeline: the checkout has changes that are not committed; no run will see them")
+        return lines
+
+    # Running
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Once enough runs in a row have succeeded, the remaining ones are deselected."""
+        if not self._stopped or not isinstance(item, CaseItem) or item.case.run in self._admitted():
+            return None
+        self.config.hook.pytest_deselected(items=[item])
+        return True
+
+    def _admitted(self) -> set[int]:
+        return {run.number for run in self.pipeline.store.runs(self.pipeline.session)}
+
+    def skip_if_needed(self, item: CaseItem) -> None:
+        """Skip an item whose dependencies are not met, or that the plan calls completed."""
+        self._outcome = Outcome.RUNNING
+        unselected = self.ledger.unselected_needs(item)
+        if unselected:
+            note = (
+                f"{item.nodeid} ran although {', '.join(unselected)}, which it needs, was not selected (counts as met)"
+            )
+            self.notes.append(note)
+        found = self.ledger.reason_to_skip(item)
+        if found is None:
+            return
+        self._outcome, reason = found
+        self.pipeline.run(item.case.run)
+        self.pipeline.store.skip_task_run(self._key(item), item.title, self._outcome, reason)
+        raise pytest.skip.Exception(reason)
+
+    def _key(self, item: CaseItem) -> TaskRunKey:
+        case = item.case
+        return TaskRunKey(self.pipeline.session, case.run, case.plan, case.batch, case.task)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Follow the phases of an item; at the end of the last one its attempt is written down as finished."""
+        if not isinstance(item, CaseItem):
+            return (yield)
+        self._follow(item, call)
+        if call.when == "teardown":
+            self._finish(item, call)
+        report = yield
+        if call.excinfo is not None and isinstance(call.excinfo.value, PipelineError):
+            report.longrepr = str(item.repr_failure(call.excinfo))  # pytest asks it in the call phase only
+        if report.skipped and self._outcome in (Outcome.SKIPPED, Outcome.COMPLETED) and not hasattr(report, "wasxfail"):
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            report.longrepr = str(item.path), item.line, reason
+        return report
+
+    def _follow(self, item: CaseItem, call: pytest.CallInfo[None]) -> None:
+        if call.excinfo is None:
+            return
+        if call.excinfo.errisinstance(pytest.skip.Exception):
+            if self._outcome is Outcome.RUNNING:
+                self._outcome = Outcome.SKIPPED
+        else:
+            self._outcome = Outcome.FAILED
+            attempt = item.attempt
+            if attempt is not None and attempt.failure is None and not isinstance(call.excinfo.value, TaskFailure):
+                attempt.note_defect(call.when, str(call.excinfo.value))
+
+    def _finish(self, item: CaseItem, call: pytest.CallInfo[None]) -> None:
+        if self._outcome is Outcome.RUNNING:
+            self._outcome = Outcome.PASSED
+        attempt = item.attempt
+        if attempt is not None:
+            attempt.finish(self._outcome)
+        merged = attempt is None or attempt.facts.get("pull_request_state") != "open"
+        self.ledger.note(item.case, self._outcome, merged=merged)
+        self._set_properties(item)
+
+    def _set_properties(self, item: CaseItem) -> None:
+        session = self.pipeline.store.session(self.pipeline.session)
+        record = self.pipeline.store.task_run(self._key(item))
+        if record is not None:
+            others = [(name, value) for name, value in item.user_properties if not name.startswith(_PREFIX)]
+            item.user_properties[:] = [*others, *testcase_properties(session, record)]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Tell failures of Python tests from those of runs that broke a streak and were outlived by it."""
+        if report.failed and report.nodeid not in self._by_id:
+            self.failed_elsewhere = True
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """A run is over when its last item will not be tried again."""
+        item = self._by_id.get(nodeid)
+        if item is not None and self.ledger.close(item.case):
+            self._finish_run(item.case.run)
+
+    def _finish_run(self, run: int) -> None:
+        outcome = run_outcome(self.ledger.outcomes(run))
+        self.pipeline.finish_run(run, outcome)
+        self._finished_runs.add(run)
+        self.config.hook.pytest_pipeline_run_finished(event=RunFinished(self.pipeline.session, run, str(outcome)))
+        wanted = self.settings.until_consecutive
+        if wanted is not None:
+            runs = self.pipeline.store.runs(self.pipeline.session)
+            self._stopped = judge(runs, wanted, self.settings.count).met
+
+    # Verdict
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Close what was interrupted, decide the criterion, and set exit code and suite properties."""
+        if self.opened is None:
+            return
+        for item in self.items:
+            if item.attempt is not None:
+                item.attempt.finish(Outcome.INTERRUPTED, "The session ended before it did.")
+        for run in sorted(self._admitted() - self._finished_runs):
+            self.pipeline.finish_run(run, Outcome.INTERRUPTED)
+        self._closing = Closing(self.config, self.opened, self.settings, self.notes)
+        session.exitstatus = self._closing.decide(exitstatus, failed_elsewhere=self.failed_elsewhere)
+
+    _closing: Closing | None = None
+
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Print matrix, streak, verdict and what it proves."""
+        if self._closing is not None:
+            self._closing.print(terminalreporter)
+
+    def pytest_unconfigure(self) -> None:
+        """Let go of workspaces and store."""
+        if self.opened is not None:
+            self.pipeline.close()
+            self.opened = None
+
+
+def _ours(items: Sequence[pytest.Item]) -> list[CaseItem]:
+    return [item for item in items if isinstance(item, CaseItem)]
+
+
+def _reorder(items: list[pytest.Item], ours: list[CaseItem]) -> None:
+    """Put our items, in this order, into the places that our items have; others stay where they are."""
+    places = [index for index, item in enumerate(items) if isinstance(item, CaseItem)]
+    for index, item in zip(places, ours, strict=True):
+        items[index] = item
+
+
+def _stands_behind(ours: list[CaseItem]) -> Callable[[CaseItem], Iterable[CaseKey]]:
+    """What an item must follow: its needs; the final state follows all tasks of its plan and run."""
+    by_plan: dict[tuple[int, str], list[CaseKey]] = {}
+    for item in ours:
+        if item.case.batch:
+            by_plan.setdefault((item.case.run, item.case.plan), []).append(item.case)
+
+    def needs(item: CaseItem) -> Iterable[CaseKey]:
+        return item.needs if item.case.batch else by_plan.get((item.case.run, item.case.plan), [])
+
+    return needs

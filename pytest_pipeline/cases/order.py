@@ -1,0 +1,90 @@
+"""In which order things run: dependencies first, then the plan's own order, repeated by scope. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pytest_pipeline.plans.model import Batch, Plan, Task
+
+TaskKey = tuple[str, str]
+"""Batch number and task id: what a task is called within its plan."""
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an item stands: number of its plan in the session, run, and rank of batch and task in the plan."""
+
+    plan: int
+    run: int
+    batch: int
+    task: int
+
+
+SCOPES: Mapping[str, Callable[[Place], tuple[int, ...]]] = {
+    "session": lambda place: (place.run, place.plan, place.task),
+    "module": lambda place: (place.plan, place.run, place.task),
+    "class": lambda place: (place.plan, place.batch, place.run, place.task),
+    "function": lambda place: (place.plan, place.task, place.run),
+}
+"""What ``--repeat-scope`` repeats as a block, as a sort key: everything, a plan, a batch, a task."""
+
+
+def needs_of(plan: Plan, batch: Batch, task: Task) -> tuple[TaskKey, ...]:
+    """The tasks of a plan that must have passed before this one: its own needs, and all of the needed batches.
+
+    Args:
+        plan: a plan whose dependencies have been checked.
+        batch: the batch of the task.
+        task: the task.
+    """
+    before = [
+        (other.number, each.id)
+        for number in batch.needs
+        for other in plan.batches
+        if other.number == number
+        for each in other.tasks
+    ]
+    return tuple(dict.fromkeys([*before, *(_resolve(plan, batch, need.batch, need.task) for need in task.needs)]))
+
+
+def _resolve(plan: Plan, batch: Batch, number: str | None, task: str) -> TaskKey:
+    own_first = sorted(plan.batches, key=lambda other: other is not batch)
+    for other in own_first:
+        if number in (None, other.number) and any(each.id == task for each in other.tasks):
+            return other.number, task
+    raise KeyError(f"task {task} of batch {number}")
+
+
+def in_dependency_order(plan: Plan) -> Mapping[TaskKey, int]:
+    """The rank of each task when dependencies go first and the order of the file decides everything else."""
+    needs = {(batch.number, task.id): needs_of(plan, batch, task) for batch in plan.batches for task in batch.tasks}
+    return {key: rank for rank, key in enumerate(needs_first(list(needs), needs.__getitem__, lambda key: key))}
+
+
+def needs_first(
+    items: Sequence[Item], needs: Callable[[Item], Iterable[Hashable]], key: Callable[[Item], Hashable]
+) -> list[Item]:
+    """The same items, each behind those that it needs, otherwise in the given order.
+
+    Args:
+        items: in the order that is wanted.
+        needs: keys of the items that must stand before an item; unknown ones are ignored.
+        key: the key of an item.
+    """
+    known = {key(item): item for item in items}
+    placed: dict[Hashable, Item] = {}
+    for item in items:
+        waiting = [item]
+        while waiting:  # no recursion: a plan may be one chain of a thousand tasks
+            current = waiting[-1]
+            missing = [need for need in needs(current) if need in known and need not in placed]
+            if not missing or key(current) in placed:
+                placed.setdefault(key(current), current)
+                waiting.pop()
+            else:
+                waiting.extend(known[need] for need in reversed(missing))
+    return list(placed.values())

@@ -1,0 +1,92 @@
+"""The end of a session: criterion, exit code, suite properties, summary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_pipeline.events import CriterionDecided
+from pytest_pipeline.execution.opening import Opened
+from pytest_pipeline.execution.steps import now
+from pytest_pipeline.record.criterion import Verdict, judge
+from pytest_pipeline.record.junit import suite_properties
+from pytest_pipeline.record.summary import summary
+from pytest_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+CRITERION_NOT_MET = 8
+"""Exit code when everything passed, but there were not enough consecutive successful runs."""
+
+
+class Closing:
+    """What is decided and said when the last item is over.
+
+    Args:
+        config: pytest's configuration.
+        opened: the session.
+        settings: the session's settings.
+        notes: further lines for the summary.
+    """
+
+    def __init__(self, config: pytest.Config, opened: Opened, settings: Settings, notes: list[str]) -> None:
+        self._config = config
+        self._pipeline = opened.pipeline
+        self._settings = settings
+        self._notes = notes
+        self._verdict: Verdict
+
+    def decide(self, exitstatus: int, *, failed_elsewhere: bool) -> int:
+        """Judge the runs, tell hooks and JUnit, and return the exit code.
+
+        Args:
+            exitstatus: what pytest would return.
+            failed_elsewhere: whether something failed that is no item of a plan.
+        """
+        store, session = self._pipeline.store, self._pipeline.session
+        required = self._settings.until_consecutive or self._settings.count
+        self._verdict = verdict = judge(store.runs(session), required, self._settings.count)
+        code = self._exit_code(exitstatus, failed_elsewhere)
+        store.close_session(session, streak=verdict.streak, met=verdict.met, exit_code=code, finished=now())
+        self._add_suite_properties()
+        self._config.hook.pytest_pipeline_criterion_decided(
+            event=CriterionDecided(session, verdict.required, verdict.streak, verdict.met)
+        )
+        return code
+
+    def _exit_code(self, exitstatus: int, failed_elsewhere: bool) -> int:
+        if exitstatus == pytest.ExitCode.OK and not self._verdict.met:
+            return CRITERION_NOT_MET
+        outlived = self._verdict.met and self._settings.until_consecutive is not None and not failed_elsewhere
+        if exitstatus == pytest.ExitCode.TESTS_FAILED and outlived:
+            return int(pytest.ExitCode.OK)  # the failures are those of runs before the streak
+        return int(exitstatus)
+
+    def _add_suite_properties(self) -> None:
+        """Hand the suite properties to the object that writes JUnit XML, where there is one.
+
+        ``record_testsuite_property`` is a fixture, which nobody has at the end of a session.
+        """
+        record = self._pipeline.store.session(self._pipeline.session)
+        writers = [
+            plugin for plugin in self._config.pluginmanager.get_plugins() if hasattr(plugin, "add_global_property")
+        ]
+        for writer in writers:
+            for name, value in suite_properties(record, self._verdict):
+                writer.add_global_property(name, value)
+
+    def print(self, terminal: TerminalReporter) -> None:
+        """Print the summary."""
+        store, session = self._pipeline.store, self._pipeline.session
+        terminal.write_sep("=", "pipeline")
+        width = terminal._tw.fullwidth
+        for line in summary(
+            store.session(session), store.runs(session), store.task_runs(session), self._verdict, width
+        ):
+            terminal.write_line(line.text, **dict.fromkeys(line.markup, True))
+        for note in self._notes:
+            terminal.write_line(f"note: {note}")
+        for path in self._pipeline.workspaces.kept:
+            terminal.write_line(f"workspace kept: {path}")
