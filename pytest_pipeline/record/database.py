@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -17,6 +18,8 @@ from pytest_pipeline.record import schema
 BUSY_SECONDS = 30
 """How long a process waits for another one that writes."""
 
+_SMALLEST = 512  # bytes of an SQLite file that holds anything
+_LEFT = "It was left as it is."
 _ANOTHER = "Move it away, or name another store with --store URL."
 
 # What drivers say (SQLite's wording; others fall through to their own text), what it means, what to do.
@@ -26,8 +29,8 @@ _MEANINGS = (
     ("readonly", "it is read-only", "Make it writable, or name another store with --store URL."),
     ("read-only", "it is read-only", "Make it writable, or name another store with --store URL."),
     ("unable to open", "it cannot be opened", "Make its directory writable, or name another store with --store URL."),
-    ("not a database", "the file is not a database", f"It was left as it is. {_ANOTHER}"),
-    ("malformed", "the file is damaged", f"It was left as it is. {_ANOTHER}"),
+    ("not a database", "the file is not a database", f"{_LEFT} {_ANOTHER}"),
+    ("malformed", "the file is damaged", f"{_LEFT} {_ANOTHER}"),
     ("is locked", f"another process has held it for {BUSY_SECONDS} s", "Wait until that one has ended, or end it."),
 )
 
@@ -50,8 +53,10 @@ class Database:
         parsed = _parse(url)
         self._sqlite = parsed.get_backend_name() == "sqlite"
         self.where = (self._sqlite and parsed.database) or parsed.render_as_string(hide_password=True)
+        self._file: _File | None = None
         if self._sqlite and parsed.database and not parsed.database.startswith(("file:", ":memory:")):
-            _ready_place(Path(parsed.database))
+            self._file = _File(Path(parsed.database))
+            self._file.ready()
         self._engine = _engine(parsed, self._sqlite)
         self._durable = self._engine.execution_options(pipeline="durable")
         self._quick = self._engine.execution_options(pipeline="quick")
@@ -116,6 +121,8 @@ class Database:
             StoreError: it is anything but empty or ours.
         """
         with self.reading() as connection:
+            if self._file and self._file.breaks_off(connection.exec_driver_sql("PRAGMA page_size").scalar_one()):
+                raise self._torn("the file breaks off")
             inspector = sa.inspect(connection)
             tables = set(inspector.get_table_names())
             if not tables:
@@ -150,7 +157,7 @@ class Database:
                 raise self._torn(f"{table.name} lacks {', '.join(sorted(missing))}")
 
     def _torn(self, how: str) -> StoreError:
-        return StoreError(f"The store {self.where} is damaged: {how}. It was left as it is. {_ANOTHER}")
+        return StoreError(f"The store {self.where} is damaged: {how}. {_LEFT} {_ANOTHER}")
 
     def _create(self) -> None:
         if self._sqlite:
@@ -176,19 +183,42 @@ def _parse(url: str) -> sa.URL:
         ) from None
 
 
-def _ready_place(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        log = path.with_name(f"{path.name}-wal")
-        emptied = path.is_file() and not path.stat().st_size and log.is_file() and log.stat().st_size
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"The store {path} cannot be created: {error}. Name another place with --store URL."
-        ) from error
-    if emptied:  # SQLite would take it for new, and delete the log
-        raise StoreError(
-            f"The store {path} is damaged: it is empty, but its log is not. It was left as it is. {_ANOTHER}"
-        )
+@dataclass(frozen=True)
+class _File:
+    """The SQLite file, seen from outside.
+
+    It is only looked at, never opened: closing it would take away the locks of another store in this process.
+    """
+
+    path: Path
+
+    def ready(self) -> None:
+        """Make its directory, and refuse what SQLite would take for new, and overwrite.
+
+        Raises:
+            StoreError: the directory cannot be made, or the file is no whole database.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            size, log = self._sizes()
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"The store {self.path} cannot be created: {error}. Name another place with --store URL."
+            ) from error
+        if 0 < size < _SMALLEST:
+            raise StoreError(f"The store {self.path} cannot be used: the file is not a database. {_LEFT} {_ANOTHER}")
+        if log and not size:
+            raise StoreError(f"The store {self.path} is damaged: it is empty, but its log is not. {_LEFT} {_ANOTHER}")
+
+    def breaks_off(self, page: int) -> bool:
+        """Whether it ends in the middle of a page, which SQLite does not mind; with a log it may, for a moment."""
+        size, log = self._sizes()
+        return bool(not log and size % page)
+
+    def _sizes(self) -> tuple[int, int]:
+        log = self.path.with_name(f"{self.path.name}-wal")
+        size, logged = (path.stat().st_size if path.is_file() else 0 for path in (self.path, log))
+        return size, logged
 
 
 def _engine(url: sa.URL, sqlite: bool) -> sa.Engine:
