@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from pytest_pipeline.record.junit import clean
+from pytest_pipeline.record.junit import clean, escaped
 
 _CUT = ".."
 
@@ -14,7 +14,8 @@ _CUT = ".."
 def plain(text: str) -> str:
     """The text on one line, without what would steer the terminal or join characters into wider or narrower ones."""
     shown = clean(unicodedata.normalize("NFC", re.sub(r"\s+", " ", text))).strip()
-    return "".join(each for each in shown if unicodedata.category(each) != "Cf" and not "\ufe00" <= each <= "\ufe0f")
+    kept = (each for each in shown if unicodedata.category(each) != "Cf" and not "\ufe00" <= each <= "\ufe0f")
+    return "".join(each if each.isprintable() else escaped(each) for each in kept)
 
 
 def width(text: str) -> int:

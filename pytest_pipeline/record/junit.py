@@ -94,7 +94,13 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\u007e\u00a0-\ud7ff\ue000-\ufffd\U000100
 
 def clean(text: str) -> str:
     r"""The text with everything that XML 1.0 forbids, and further control characters, as ``\x1b`` or ``\ud800``."""
-    return _FORBIDDEN.sub(lambda match: _escaped(ord(match[0])), text)
+    return _FORBIDDEN.sub(lambda match: escaped(match[0]), text)
+
+
+def escaped(character: str) -> str:
+    r"""The character as ``\x1b``, ``\ud800`` or ``\U0001f600``."""
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def testcase_properties(session: SessionRecord, task_run: TaskRunRecord) -> tuple[tuple[str, str], ...]:
@@ -158,7 +164,3 @@ def _bounded(text: str) -> str:
         return text
     more = f" ... ({len(text)} characters)"
     return text[: LONGEST_VALUE - len(more)] + more
-
-
-def _escaped(code: int) -> str:
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

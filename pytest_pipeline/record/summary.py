@@ -68,7 +68,7 @@ class _Told:
         told = f"criterion not met: {verdict.streak} of {verdict.required} consecutive runs"
         if verdict.broken_by is not None:
             return f"{told} ({self._broken(verdict.broken_by)})"
-        return f"{told} (only {verdict.admitted} of {verdict.count} planned runs took place)"
+        return f"{told} (only {verdict.admitted} of {verdict.count} runs took place)"
 
     def streak(self) -> str:
         """The streak, and every admitted run."""
@@ -138,7 +138,7 @@ class _Told:
                         f", {kind}" if kind else ""
                     )
         ended = any(run.number == number and run.finished is not None for run in self.runs)
-        return f"broken by run {number}" + ("" if ended else ", which has not ended")
+        return f"broken by run {number}" + ("" if ended else ", not ended")
 
     def _name(self, each: TaskRunRecord) -> str:
         return f"{self.names[each.key.plan, each.key.batch, each.key.task]} of {plain(each.key.plan)}"
@@ -173,7 +173,7 @@ class _Told:
             (each.key.plan, each.key.batch, each.key.task): value
             for each in self.task_runs
             for attempt in each.attempts
-            if (value := attempt.properties.get("judge", "0")).isdecimal()
+            if (value := attempt.properties.get("judge", "")).isdecimal()
         }
         if criteria := sum(map(int, prose.values())):
             yield f"for a person to judge: {_count(criteria, 'acceptance criterion', 'acceptance criteria')} in prose"

@@ -5,9 +5,13 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from pytest_pipeline.record.model import SessionRecord
 from pytest_pipeline.record.store import Store
+
+settings.register_profile("busy machine", deadline=None)
+settings.load_profile("busy machine")
 
 EPOCH = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
