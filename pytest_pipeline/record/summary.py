@@ -134,7 +134,7 @@ class _Told:
             for each in self.task_runs:
                 if each.key.run == number and each.outcome is outcome:
                     kind = each.attempts[-1].failure_kind if each.attempts else None
-                    return f"broken by run {number}: {self._name(each)} {WORDS[outcome]}" + (
+                    return f"broken by run {number}: task {self._name(each)} {WORDS[outcome]}" + (
                         f", {kind}" if kind else ""
                     )
         ended = any(run.number == number and run.finished is not None for run in self.runs)

@@ -57,6 +57,12 @@ def test_a_fact_that_changes_in_a_session_keeps_both_values(store: Store) -> Non
     assert store.session("S").facts["agent_version"] == "2.1.197; 2.1.198"
 
 
+def test_a_fact_that_another_session_knows_is_told_to_this_one_too(store: Store) -> None:
+    store.open_session(SessionRecord("T", at(1), 1, 1))
+    store.fact("T", "agent", "reference")
+    assert store.session("T").facts == {"agent": "reference"}
+
+
 def test_runs_are_counted_in_the_order_of_admission(store: Store) -> None:
     store.admit_run("S", 3, at(2))
     store.admit_run("S", 2, at(3))

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -329,3 +332,11 @@ def test_wide_characters_take_two_columns_and_marks_none(text: str, expected: in
 )
 def test_neighbouring_numbers_are_drawn_together(numbers: list[int], expected: str) -> None:
     assert ranges(numbers) == expected
+
+
+def test_only_the_store_brings_the_database_library() -> None:
+    code = (
+        "import sys; from pytest_pipeline.record import criterion, evidence, junit, model, summary; "
+        "sys.exit('sqlalchemy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
