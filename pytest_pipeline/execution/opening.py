@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 
 from pytest_pipeline import __version__
 from pytest_pipeline.errors import SettingsError
@@ -18,6 +19,7 @@ from pytest_pipeline.execution.target import Target, find_target, mirror
 from pytest_pipeline.execution.workspace import Workspaces
 from pytest_pipeline.forges.base import Forge
 from pytest_pipeline.forges.local import LocalForge
+from pytest_pipeline.host.git import Repository
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.model import SessionRecord
 from pytest_pipeline.record.store import Store
@@ -85,13 +87,18 @@ def open_session(
         "forge": pipeline.forge.name,
         "repository": target.name,
         "base_commit": base,
-        "pytest_pipeline": __version__,
-        "python": platform.python_version(),
+        "versions": _versions(pipeline.mirror),
     }
     started = now()
     required = settings.until_consecutive or settings.count
     pipeline.store.open_session(SessionRecord(layout.session, started, required, settings.count, facts))
     return Opened(pipeline, target, facts, started)
+
+
+def _versions(repository: Repository) -> str:
+    git = repository.text("version").removeprefix("git version ")
+    told = (("pytest-pipeline", __version__), ("pytest", version("pytest")), ("Python", python_version()), ("git", git))
+    return ", ".join(f"{name} {number}" for name, number in told)
 
 
 def _agent_settings(settings: Settings, plans: Mapping[str, Plan]) -> list[Settings]:
