@@ -7,7 +7,6 @@ is imported when the first plan is met.
 from __future__ import annotations
 
 import contextlib
-from argparse import ArgumentError
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,11 +50,11 @@ def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> Generator[None, None, None]:
     """Add ``--count`` and ``--repeat-scope`` where pytest-repeat has not; two plugins with one option end pytest."""
-    group = parser.getgroup("pipeline", "pipeline: Markdown plans as tests")
     for option in OPTIONS:
         if option.flag and option.name in LATE:
-            with contextlib.suppress(ValueError, ArgumentError):  # pytest-repeat has it; its value serves us
-                group.addoption(option.flag, dest=option.name, metavar=option.metavar, default=None, help=option.help)
+            with contextlib.suppress(ValueError):  # pytest-repeat has it; its value serves us
+                # in no group, like pytest-repeat's: pytest 8.4 looks for a double only within one group
+                parser.addoption(option.flag, dest=option.name, metavar=option.metavar, default=None, help=option.help)
     flags = [arg.partition("=")[0] for arg in args]
     early_config.stash[SCOPE_GIVEN] = "--repeat-scope" in flags
     return (yield)
