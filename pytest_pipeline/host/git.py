@@ -257,7 +257,7 @@ class Repository:
         ref = f"refs/heads/{branch}"
         self.run(
             "push",
-            "--porcelain",
+            "--quiet",
             "--no-verify",
             "--recurse-submodules=no",
             f"--force-with-lease={ref}:{expected or ''}",

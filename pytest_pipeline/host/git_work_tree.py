@@ -76,17 +76,26 @@ def _sweep_directory(path: str, objects: Objects, sha: str, *, keep: str) -> lis
     wanted = objects.directory(sha).entries
     below: list[tuple[str, str]] = []
     with os.scandir(path) as found:
-        present = [(each.path, each.name, each.is_dir(follow_symlinks=False)) for each in found]
-    for each, name, is_directory in present:
-        entry = wanted.get(name)
+        present = list(found)
+    for each in present:
+        entry = wanted.get(each.name)
         if entry is None:
-            if name != keep:
-                remove(each)
-        elif entry.mode == TREE and is_directory:
-            below.append((each, entry.sha))
-        elif is_directory or entry.mode == TREE:
-            remove(each)  # a submodule too: it is an empty directory, which checkout makes
+            if each.name != keep:
+                remove(each.path)
+        elif each.is_dir(follow_symlinks=False):
+            if entry.mode == TREE:
+                below.append((each.path, entry.sha))
+            else:
+                remove(each.path)  # a submodule too: it is an empty directory, which checkout makes
+        elif entry.mode == TREE or _has_odd_mode(each):
+            remove(each.path)
     return below
+
+
+def _has_odd_mode(file: os.DirEntry[str]) -> bool:
+    """Git looks only at the executable bit when a mode changed in the second in which the file was checked out."""
+    mode = file.stat(follow_symlinks=False).st_mode
+    return stat.S_ISREG(mode) and mode & 0o7600 != 0o600
 
 
 def _open_directory(path: str) -> None:
