@@ -376,10 +376,11 @@ def test_a_pipe_in_place_of_a_file_is_the_work_trees_fault(work: Repository, hea
         work.write_tree_of_work_tree(head)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_cannot_be_read_is_the_work_trees_fault(work: Repository, head: str) -> None:
     write(tree_of(work), {"secret": "x"})
     (tree_of(work) / "secret").chmod(0o000)
+    if os.access(tree_of(work) / "secret", os.R_OK):
+        pytest.skip("root may read everything")
     with pytest.raises(WorkTreeError, match="secret"):
         work.write_tree_of_work_tree(head)
 
