@@ -311,9 +311,8 @@ class Repository:
             copy = Repository(self.git_dir, self._work_tree, Path(scratch, "index"))
             if self._index_tree.is_file() and self._index_tree.read_text("ascii") == tree:
                 # Only a copy: an index that has seen the agent's files must not vouch for them in the next restore.
-                shutil.copy2(
-                    self._index, copy._index
-                )  # with its time: git needs it to tell entries of the same instant
+                # With its time: by that git knows which files may have changed in the instant it was written.
+                shutil.copy2(self._index, copy._index)
             else:
                 copy.run("read-tree", tree)
             copy._add_all(tree)

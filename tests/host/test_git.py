@@ -387,6 +387,23 @@ def test_hooks_of_the_source_and_of_the_target_do_not_run(tmp_path: Path, source
     assert canary.exists(), "the hooks of this test do nothing"
 
 
+def test_the_configuration_of_a_repository_runs_nothing(tmp_path: Path, source: Path) -> None:
+    canary = tmp_path / "canary"
+    hook = tmp_path / "hooks" / "reference-transaction"
+    write(tmp_path, {"hooks/reference-transaction": f"#!/bin/sh\ntouch {canary}\n"})
+    hook.chmod(0o755)
+    git(source, "config", "core.fsmonitor", f"touch {canary}; false")
+    git(source, "config", "core.hooksPath", str(hook.parent))
+    repository = Repository.of_checkout(source)
+    assert repository is not None
+    assert not repository.is_dirty()
+    head = repository.resolve("HEAD")
+    assert repository.update_refs([RefUpdate("refs/heads/new", head, None)])
+    assert not canary.exists()
+    git(source, "status")
+    assert canary.exists(), "the traps of this test do nothing"
+
+
 def test_reading_objects_starts_no_process_and_imports_no_gitpython(store: Repository) -> None:
     head = head_of(store)
     code = (

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -319,6 +320,22 @@ def test_a_change_of_the_same_size_in_the_same_instant_is_seen(work: Repository,
         assert work.tree(tree).read("src/a.py") == b"a = 9\n", f"missed in round {number}"
 
 
+def test_a_change_in_the_instant_of_the_checkout_is_seen_later_too(work: Repository, head: str) -> None:
+    # Git's index knows whole seconds: what tells such a file apart is that the index is no younger than the file.
+    assert work.index is not None
+    while True:
+        (tree_of(work) / "src/a.py").unlink()
+        work.restore_work_tree(head)
+        _same_size_same_time(tree_of(work))
+        if int((tree_of(work) / "src/a.py").stat().st_ctime) == int(work.index.stat().st_mtime):
+            break
+    while int(time.time()) == int(work.index.stat().st_mtime):
+        time.sleep(0.01)
+    assert work.tree(work.write_tree_of_work_tree(head)).read("src/a.py") == b"a = 9\n"
+    work.restore_work_tree(head)
+    assert (tree_of(work) / "src/a.py").read_text() == "a = 1\n"
+
+
 def test_what_changes_after_the_tree_was_written_is_not_taken_for_it(work: Repository, head: str) -> None:
     write(tree_of(work), {"README.md": "agent\n"})
     first = work.write_tree_of_work_tree(head)
@@ -552,6 +569,7 @@ def test_a_hostile_repository_in_the_work_tree_runs_nothing(
     make_hostile(place, canary)
     write(place, {"evil.txt": "changed\n"})
     tree = work.write_tree_of_work_tree(head)
+    assert [change.path for change in work.changes(head, tree)] == ([planted] if planted == "new" else [])
     work.restore_work_tree(work.commit_tree(tree, [head], "x", author="A <a@b>"))
     work.restore_work_tree(head)
     assert not canary.exists()
