@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
-from pytest_pipeline.host import git_work_tree
+from pytest_pipeline.host import git_carry, git_work_tree
 from pytest_pipeline.host.git_command import GitError, failed, git
 from pytest_pipeline.host.git_objects import Change, Commit, Entry, Objects, Tree
 from pytest_pipeline.host.git_work_tree import NestedRepositoryError, WorkTreeError
@@ -37,6 +37,7 @@ __all__ = [
 
 _ABSENT = "0" * 40
 _ID = re.compile(r"[0-9a-f]{40}")
+_FULL_REF = re.compile(r"refs/heads/[^:*]+")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -223,7 +224,12 @@ class Repository:
         return done.exit_code == 0
 
     def fetch(self, source: str, refspecs: Sequence[str], *, environment: Mapping[str, str] = _NOTHING) -> None:
-        """Fetch objects and refs from an absolute path or a URL, without tags; a shallow source is fine."""
+        """Fetch objects and refs from an absolute path or a URL, without tags; a shallow source is fine.
+
+        A refspec that names nothing to write to fetches only objects.
+        """
+        if self._carry_from(source, refspecs):
+            return
         self.run(
             "fetch",
             "--quiet",
@@ -255,6 +261,8 @@ class Repository:
             GitError: refused.
         """
         ref = f"refs/heads/{branch}"
+        if self._carry_to(target, commit, ref, expected):
+            return
         self.run(
             "push",
             "--quiet",
@@ -266,6 +274,20 @@ class Repository:
             f"{commit}:{ref}",
             environment=environment,
         )
+
+    def _carry_to(self, target: str, commit: str, ref: str, expected: str | None) -> bool:
+        """Push without git's transport, between two directories; False where git is to do it, or to refuse it."""
+        objects = git_carry.objects_of_bare(target)
+        if objects is None or not git_carry.carry(commit, self._objects, objects):
+            return False
+        return Repository(Path(target)).update_refs([RefUpdate(ref, commit, expected)])
+
+    def _carry_from(self, source: str, refspecs: Sequence[str]) -> bool:
+        objects = git_carry.objects_of_bare(source)
+        if objects is None or not all(_FULL_REF.fullmatch(each) for each in refspecs):
+            return False
+        tips = [Repository(Path(source)).read_ref(each) for each in refspecs]
+        return all(tip is not None and git_carry.carry(tip, objects, self._objects) for tip in tips)
 
     def first_parents(self, tip: str, *, until: str | None) -> Iterator[str]:
         """Commits from ``tip`` back along first parents, ``until`` excluded; in-process."""

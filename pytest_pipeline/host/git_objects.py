@@ -146,7 +146,12 @@ class Objects:
         stream = self._look(sha, "stream")
         return None if stream is None else (_text(stream.type), stream.read())
 
-    def _get(self, sha: str, kind: str) -> bytes:
+    def get(self, sha: str, kind: str) -> bytes:
+        """The content of an object of that kind (``blob``, ``tree``, ``commit``).
+
+        Raises:
+            GitError: it is not there, or of another kind.
+        """
         found = self.find(sha)
         if found is None or found[0] != kind:
             raise GitError(
@@ -160,12 +165,12 @@ class Objects:
         if known is None:
             if len(_DIRECTORIES) >= _MOST_DIRECTORIES:
                 _DIRECTORIES.clear()
-            known = _DIRECTORIES[sha] = _parse_directory(self._get(sha, "tree"))
+            known = _DIRECTORIES[sha] = _parse_directory(self.get(sha, "tree"))
         return known
 
     def blob(self, sha: str) -> bytes:
         """The content of a blob."""
-        return self._get(sha, "blob")
+        return self.get(sha, "blob")
 
     def size(self, sha: str) -> int:
         """The size of an object in bytes, without reading it."""
@@ -174,7 +179,7 @@ class Objects:
 
     def commit(self, sha: str) -> Commit:
         """One commit."""
-        return _parse_commit(sha, self._get(sha, "commit"))
+        return _parse_commit(sha, self.get(sha, "commit"))
 
     def tree_of(self, commit_or_tree: str) -> str:
         """The tree id of a commit, a tag or a tree."""
@@ -188,15 +193,25 @@ class Objects:
             sha = _text(found[1].split(b"\n", 1)[0]).split(" ")[1]  # "tree <id>" of a commit, "object <id>" of a tag
         return sha
 
-    def write_commit(self, tree: str, parents: Sequence[str], message: str, *, author: str, committer: str) -> str:
-        """Write a commit and return its id; ``author`` and ``committer`` may end in a time."""
+    def write(self, kind: str, content: bytes, *, expected: str | None = None) -> str:
+        """Write an object and return its id.
+
+        Raises:
+            GitError: its id is not the expected one.
+        """
         from gitdb import IStream
 
+        sha = _text(self._database.store(IStream(kind, len(content), BytesIO(content))).hexsha)
+        if expected not in (None, sha):
+            raise GitError(f"The {kind} {expected} is damaged: its content is that of {sha}. Run `git fsck`.")
+        return sha
+
+    def write_commit(self, tree: str, parents: Sequence[str], message: str, *, author: str, committer: str) -> str:
+        """Write a commit and return its id; ``author`` and ``committer`` may end in a time."""
         lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
         lines += [f"author {signature(author)}", f"committer {signature(committer)}"]
         body = message.replace("\0", "").rstrip("\n") + "\n"
-        raw = _bytes("\n".join(lines) + "\n\n" + body)
-        return _text(self._database.store(IStream("commit", len(raw), BytesIO(raw))).hexsha)
+        return self.write("commit", _bytes("\n".join(lines) + "\n\n" + body))
 
     def files(self, tree: str) -> dict[str, Entry]:
         """Every file by path, sorted."""
