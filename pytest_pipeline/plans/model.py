@@ -9,7 +9,6 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Union
 
 from pytest_pipeline.errors import Diagnostic
 
@@ -92,7 +91,7 @@ class RefusedCheck:
     line: int
 
 
-Check = Union[CommandCheck, PredicateCheck, ProseCheck, RefusedCheck]
+Check = CommandCheck | PredicateCheck | ProseCheck | RefusedCheck
 
 
 class Status(str, enum.Enum):
@@ -173,8 +172,8 @@ class Mark:
 class Options:
     """What a plan, or one task of it, sets.
 
-    ``values`` maps names of :class:`pytest_pipeline.settings.Settings` fields to checked values; ``environment`` goes to
-    the agent and to verification commands; ``context`` is text for the prompt.
+    ``values`` maps names of :class:`pytest_pipeline.settings.Settings` fields to checked values; ``environment`` goes
+    to the agent and to verification commands; ``context`` is text for the prompt.
     """
 
     values: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
