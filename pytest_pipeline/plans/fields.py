@@ -56,6 +56,7 @@ _FIELD = re.compile(
     r"\*\*(?P<name>[^*]{1,80}?)(?:(?P<colon>[:：])[ \t]*\*\*|\*\*[ \t]*(?P<outside>[:：])|\*\*(?=[ \t]*$))"
     r"[ \t]*(?P<value>.*)$"
 )
+_STEP = re.compile(r"[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+(?:\[.\][ \t]+)?)?\*\*(?:Step|步骤|ステップ)\s*\d", re.I)
 _RULE = re.compile(r" {0,3}-{3,}[ \t]*$")
 _BOX = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+\[(?P<state>.)\][ \t]")
 OVERRIDES = "yaml pipeline"
@@ -152,8 +153,11 @@ class _Splitter:
                 if fence.info.split() == OVERRIDES.split() and self._open.kind is not FieldKind.REFERENCE:
                     self._close(index)
                     self._start_text(self._body.past(fence))
-            elif "**" in line and (match := _FIELD.match(line)):
-                self._take(index, match)
+            elif "**" in line and (match := _FIELD.match(line) or _STEP.match(line)):
+                if match.re is _FIELD and not _STEP.match(line):
+                    self._take(index, match)
+                else:
+                    self._break(index, is_rule=False)
             elif line[:4].lstrip(" ")[:1] in ("#", "-") and (_RULE.match(line) or HEADING.match(line)):
                 self._break(index, is_rule=bool(_RULE.match(line)))
         self._close(self._body.end)
@@ -186,7 +190,7 @@ class _Splitter:
         return field.kind in (FieldKind.TEXT, FieldKind.PROMPT) and not field.value
 
     def _break(self, index: int, *, is_rule: bool) -> None:
-        """A heading or a rule ends a field; the heading is text, the rule is nothing."""
+        """A heading, a step or a rule ends a field; the first two are text, the rule is nothing."""
         if self._open.kind is not FieldKind.REFERENCE:
             self._close(index)
             self._start_text(index + 1 if is_rule else index)

@@ -64,8 +64,8 @@ def read_files(body: Body, source: Field) -> FilesRead:
     verb = default_verb(source.name)
     label: tuple[int, Verb] | None = None  # an item that is only a verb: "- Create:" with paths below
     path_indent: int | None = None
-    for entry in read_entries(body, source):
-        if entry.fence is not None or (entry.indent < 0 and entry.follows_blank):
+    for number, entry in enumerate(read_entries(body, source)):
+        if entry.fence is not None or (entry.follows_blank and not _goes_on(entry, first=number == 0)):
             found.rest_from = entry.index
             break
         if entry.indent < 0:
@@ -82,6 +82,15 @@ def read_files(body: Body, source: Field) -> FilesRead:
         path_indent = entry.indent
         _read_item(entry.sentence, entry.line, label[1] if label else verb, found)
     return found
+
+
+def _goes_on(entry: Entry, *, first: bool) -> bool:
+    """Whether an entry after an empty line still belongs to the list: a first item, or one that reads as a file."""
+    if entry.indent < 0:
+        return False
+    probe = FilesRead()
+    _read_item(entry.sentence, entry.line, Verb.CHANGE, probe)
+    return first or not probe.unread
 
 
 def _read_inline(entry: Entry, verb: Verb, found: FilesRead) -> None:
@@ -119,10 +128,15 @@ def _read_bare(text: str, line: int, said: Verb | None, verb: Verb, found: Files
         _rename(_bare_path(old), _bare_path(new) if arrow else "", line, found)
         return
     path = _bare_path(text)
-    if not path or (said is None and " " in path and not re.search(r"[./]\w", path)):
+    if not _may_be_path(path):
         found.unread.append((line, text))
         return
     _add(said or verb, path, line, found)
+
+
+def _may_be_path(path: str) -> bool:
+    """A name with spaces needs an ending or a directory: "All tests" is prose."""
+    return bool(path) and (" " not in path or bool(re.search(r"[./]\w", path)))
 
 
 def _partition(text: str) -> tuple[str, bool, str]:
@@ -178,7 +192,7 @@ def _read_span(path: str, said: Verb | None, verb: Verb, line: int, target: str,
         _rename(_strip(old), _strip(new) if arrow else "", line, found)
     elif said is Verb.TEST and looks_like_command(path, explicit=True):
         found.commands.append((path, line))
-    elif path.endswith("()"):
+    elif path.endswith("()") or not _may_be_path(path):
         found.unread.append((line, path))
     else:
         _add(said or verb, _strip(path), line, found)

@@ -150,7 +150,7 @@ class _Reader:
             self._error(node, f"'{key}' cannot be read: {_reason(error)}. Correct it.")
 
     def _plain(self, node: yaml.Node) -> object:
-        value: object = self._loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+        value: object = self._loader.construct_object(node, deep=True)
         if not _is_plain(value, _DEEPEST):
             raise _Unusable("must be made of texts, numbers, lists and mappings, and not be nested in itself")
         return value
