@@ -4,6 +4,8 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -437,6 +439,20 @@ def test_several_processes_merge_everything_exactly_once(world: World) -> None:
     assert set(world.git.tree(world.base()).entries()) == names | {"a.txt", "b.txt"}
     assert git(world.root, "for-each-ref", "--format=%(refname)") == "refs/heads/base"
     world.fsck()
+
+
+def test_a_pull_request_that_several_open_at_once_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "forge.db"
+    start = threading.Barrier(8)
+
+    def open_it(number: int) -> int:
+        start.wait(timeout=30)
+        return Ledger(path).open(draft(f"work-{number % 2}"), "1" * 40).number
+
+    for _ in range(5):
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(open_it, range(8))) == {1, 2}
+        path.unlink()
 
 
 # --- what it keeps ----------------------------------------------------------------------------------------------------
