@@ -42,6 +42,7 @@ _NODE_ID = re.compile(r"::.*$", re.S)
 _NOTE = re.compile(r"\s+(?:-{1,2}|–|—|#)\s.*$", re.S)
 _TRAILING_BRACKET = re.compile(r"\s+\([^()]*(?:\([^()]*\)[^()]*)*\)$")
 _NOTHING = re.compile(r"\W*(?:none|n/?a|nothing|no (?:new |other )?files?)\b(?!\S*\.\w)[^/]*$", re.I)
+_BARE_AHEAD = re.compile(r"\S*[./]\w\S*\s")
 _JOINED = re.compile(r"\s*(?:[,;+&]|and)\s*$", re.I)
 _VERB_BEFORE = re.compile(rf"(?:^|(?<=[\s,;+&*]))(?P<verb>{_VERB})\**\s*[:：]?\**\s*$", re.I)
 
@@ -116,7 +117,8 @@ def _read_item(text: str, line: int, verb: Verb, found: FilesRead) -> None:
     said = _VERBS[match["verb"].lower()] if match else None
     if _NOTHING.match(rest):
         return
-    if "`" in rest and (spans := list(_spans(rest))):
+    spans = list(_spans(rest)) if "`" in rest else []
+    if spans and not _BARE_AHEAD.match(rest, 0, spans[0].start()):
         _read_spans(rest, spans, said, verb, line, found)
     else:
         _read_bare(rest, line, said, verb, found)

@@ -62,7 +62,8 @@ class TaskDraft:
 class _Gathered:
     """What the fields of one body say."""
 
-    text: list[str] = field(default_factory=list)
+    text: str = ""
+    text_end: int = -1  # index after the field that gave the last text
     files: list[FileChange] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     acceptance: list[ProseCheck] = field(default_factory=list)
@@ -95,7 +96,7 @@ def read_task(outline: Outline, block: TaskBlock, problems: Problems, *, group_d
     task = Task(
         id=block.heading.id,
         title=block.heading.title,
-        prompt="\n\n".join(gathered.text) or block.heading.title,
+        prompt=gathered.text or block.heading.title,
         line=block.line,
         files=tuple(gathered.files),
         verification=tuple(sorted(gathered.checks, key=lambda check: check.line)),
@@ -114,7 +115,7 @@ def read_task(outline: Outline, block: TaskBlock, problems: Problems, *, group_d
 def _read_field(body: Body, source: Field, gathered: _Gathered, problems: Problems) -> None:
     kind = source.kind
     if kind in (FieldKind.TEXT, FieldKind.PROMPT, FieldKind.MODE):
-        _add_text(text_of(body, source), gathered)
+        _add_text(body, source, gathered)
     elif kind is FieldKind.FILES:
         _read_files(body, source, gathered, problems)
     elif kind is FieldKind.VERIFICATION:
@@ -135,15 +136,19 @@ def _read_field(body: Body, source: Field, gathered: _Gathered, problems: Proble
         _add_rest(body, source, source.start, gathered)
 
 
-def _add_text(text: str, gathered: _Gathered) -> None:
+def _add_text(body: Body, source: Field, gathered: _Gathered) -> None:
+    """Tell the agent what a field says; fields that touch in the file touch in the prompt."""
+    text = text_of(body, source)
     if text:
-        gathered.text.append(text)
+        touching = gathered.text_end == source.index and body.lines[source.index - 1].strip()
+        gathered.text += ("\n" if touching else "\n\n" if gathered.text else "") + text
+        gathered.text_end = source.end
 
 
 def _add_rest(body: Body, source: Field, start: int | None, gathered: _Gathered) -> None:
     """What stands below a field and is no part of it is text for the agent."""
     if start is not None and start < source.end:
-        _add_text(text_of(body, Field(FieldKind.TEXT, "", "", start, start, source.end)), gathered)
+        _add_text(body, Field(FieldKind.TEXT, "", "", start, start, source.end), gathered)
 
 
 def _read_files(body: Body, source: Field, gathered: _Gathered, problems: Problems) -> None:
@@ -178,9 +183,7 @@ def _read_needs(body: Body, source: Field, gathered: _Gathered, problems: Proble
             f"'{source.name.strip(':')}' names no task or batch here, so that it is left to the agent. "
             "Write for example 'Task 1.1' or 'Batch 1' if the order matters.",
         )
-        _add_text(
-            text_of(body, Field(FieldKind.TEXT, source.name, "", source.index, source.start, source.end)), gathered
-        )
+        _add_text(body, Field(FieldKind.TEXT, source.name, "", source.index, source.start, source.end), gathered)
     else:
         _add_rest(body, source, rest_from, gathered)
 
@@ -215,7 +218,7 @@ def _read_expect(body: Body, source: Field, gathered: _Gathered, problems: Probl
 
 def _read_reference(body: Body, source: Field, gathered: _Gathered, problems: Problems) -> None:
     if source.value and not fences_of(body, source):
-        _add_text(text_of(body, source), gathered)  # "**Reference:** docs/design.md" is a hint, not a solution
+        _add_text(body, source, gathered)  # "**Reference:** docs/design.md" is a hint, not a solution
         return
     found = read_reference(body, source)
     gathered.reference.extend(found.parts)
