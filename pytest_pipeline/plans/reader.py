@@ -24,7 +24,7 @@ _WORDS = re.compile("task|batch|任务|タスク", re.I)
 
 def looks_like_plan(text: str) -> bool:
     """Whether a text may hold a plan. Quick; never False for a plan."""
-    return bool(_WORDS.search(text)) and bool(_CANDIDATE.search(text.replace("\r", "\n")))
+    return bool(_WORDS.search(text)) and bool(_CANDIDATE.search(text.removeprefix("\ufeff").replace("\r", "\n")))
 
 
 def read_plan(path: Path, shown_as: str) -> Plan | None:

@@ -155,7 +155,7 @@ class _Resolver:
     def _report_unknown(self, reference: Reference, line: int, who: str) -> None:
         tasks = [each[0][1].task.id for each in self._tasks.values()]
         numbers = [group[0].heading.number for group in self._groups.values()]
-        known = tasks if reference.kind is NeedKind.TASK else numbers or tasks
+        known = {NeedKind.TASK: tasks, NeedKind.GROUP: numbers, NeedKind.EITHER: tasks + numbers}[reference.kind]
         near = difflib.get_close_matches(reference.id, known, n=1, cutoff=0.4)
         hint = f"Did you mean '{near[0]}'?" if near else "Correct or remove it."
         name = {NeedKind.TASK: "task ", NeedKind.GROUP: f"{reference.keyword.lower()} "}.get(reference.kind, "")

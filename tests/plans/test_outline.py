@@ -61,7 +61,7 @@ def test_a_group_word_below_a_task_is_a_section_of_it() -> None:
 
 @pytest.mark.parametrize("fence", ["```", "````", "~~~", "```markdown", "  ```"])
 def test_headings_fields_and_boxes_in_fences_are_content(fence: str) -> None:
-    mark = fence.strip("- ").rstrip("markdowntext ")
+    mark = fence.removesuffix("markdown")
     inner = "### Task 9.9: phantom\n## Batch 9: phantom\n**Commit:** phantom\n- [ ] **Task 8: phantom**"
     (task,) = tasks_of(f"## Batch 1: B\n### Task 1.1: x\n{fence}\n{inner}\n{mark}\n**Commit:** feat: x\n")
     assert (task.id, task.commit_subject) == ("1.1", "feat: x")
