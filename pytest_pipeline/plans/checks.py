@@ -13,6 +13,7 @@ from pytest_pipeline.plans.model import Check, CommandCheck, ProseCheck, Refused
 from pytest_pipeline.plans.predicates import read_predicate
 from pytest_pipeline.plans.refusals import reason_to_refuse
 
+_LONGEST = 4000  # characters of an item; a longer command belongs into a block
 _SHELL = frozenset(("bash", "sh", "shell", "console", "zsh"))
 _SPAN = re.compile(r"(?P<ticks>`+)[ ]?(?P<code>.+?)[ ]?(?P=ticks)(?!`)", re.S)
 _RUN = re.compile(r"\**(?:run|command|cmd|execute|运行|実行)\**\s*[:：]\**\s*(?P<rest>.+)$", re.I | re.S)
@@ -101,6 +102,8 @@ def read_item(text: str, line: int, before: list[Check] | None = None) -> list[C
     sentence = " ".join(text.split())
     if predicate := read_predicate(sentence, line):
         return [predicate]
+    if len(text) > _LONGEST:
+        return [ProseCheck(sentence, line)]
     command, expectation = _split_expectation(text.strip())
     if not command:
         return _expect_of(before if before is not None else [], expectation, sentence, line)

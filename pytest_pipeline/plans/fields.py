@@ -6,6 +6,7 @@ import enum
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pytest_pipeline.plans.fences import HEADING, Fence, find_fences, outdent
 from pytest_pipeline.plans.model import Verb
@@ -112,6 +113,7 @@ def read_body(lines: Sequence[str], start: int, end: int, hidden: set[int], inde
     return Body(lines, start, end, fences, hidden, indent)
 
 
+@lru_cache(maxsize=1024)
 def kind_of(name: str) -> FieldKind:
     """What a field of this name is about, whatever its case and decoration."""
     plain = " ".join(name.lower().split()).strip(" :：*_`")
@@ -122,6 +124,7 @@ def kind_of(name: str) -> FieldKind:
     return kind or FieldKind.TEXT
 
 
+@lru_cache(maxsize=1024)
 def default_verb(name: str) -> Verb:
     """What a files field says by its name about items without a verb of their own."""
     words = set(re.findall(r"[a-z]+|修改", name.lower()))

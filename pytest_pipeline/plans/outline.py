@@ -10,6 +10,7 @@ from pytest_pipeline.plans.fences import FENCE, HEADING, FenceStack, StrictFence
 from pytest_pipeline.plans.grammar import CHECKBOX_TASK, GroupHeading, TaskHeading, read_group, read_task
 
 _INTERESTING = re.compile(r"[ \t]*(?:#|<!--|```|~~~|(?:[-*+]|\d{1,9}[.)])[ \t]+(?:\[|```|~~~|[-*+\d]))")
+_LONGEST = 2000  # characters; a longer line is no heading, and not worth the backtracking
 _COMMENT = re.compile(r" {0,3}<!--")
 
 
@@ -129,7 +130,7 @@ class _Scanner:
                 self._stack.feed(fence)
                 self._fence_seen = True
                 return None
-        match = HEADING.match(line)
+        match = HEADING.match(line) if len(line) <= _LONGEST else None
         if match is None:
             self._read_box(index, line)
             return None

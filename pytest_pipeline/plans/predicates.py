@@ -45,12 +45,13 @@ _FORMS: tuple[tuple[re.Pattern[str], Predicate, Callable[[re.Match[str]], str]],
     (_LINES, Predicate.LINES_AT_LEAST, lambda match: match["count"]),
     (_FAILS, Predicate.WILL_FAIL, _nothing),
 )
+_LONGEST = 500  # characters of a sentence
 _KEYWORDS = re.compile(r"\b(?:exists?|contains|valid|least|will)\b", re.I)
 
 
 def read_predicate(text: str, line: int) -> PredicateCheck | None:
     """The built-in check that a sentence states, or None; a path outside the repository is nothing that we check."""
-    if not _KEYWORDS.search(text):
+    if len(text) > _LONGEST or not _KEYWORDS.search(text):
         return None
     for pattern, predicate, argument in _FORMS:
         match = pattern.match(text)
