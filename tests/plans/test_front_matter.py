@@ -70,7 +70,7 @@ def test_an_unknown_limit_names_the_nearest() -> None:
         ("- a", 2, "is not a mapping"),
         ("just text", 2, "is not a mapping"),
         ("a: [", 2, "is not YAML"),
-        ("agent: nobody", 2, "'agent' must be one of"),
+        ("scope: nobody", 2, "'scope' must be one of"),
         ("limits: 3", 2, "'limits' must be a mapping"),
         ("limits:\n  turns: many", 3, "'limits.turns' must be a whole number"),
         ("agent: command\nagent: command", 3, "'agent' stands twice"),
