@@ -79,6 +79,9 @@ def parse_plan(text: str, shown_as: str) -> Plan | None:
     options = _read_front_matter(lines, start, problems)
     _report_misplaced_options(outline, start, problems)
     batches = resolve(read_drafts(outline, problems), outline.groups, problems)
+    if not problems.errors and not any(batch.tasks for batch in batches):
+        line = outline.groups[0].line if outline.groups else 1
+        problems.error(line, "the plan holds no task. Write one below it, for example '### Task 1.1: Say hello'.")
     if problems.errors:
         raise PlanError(sorted(problems.errors, key=lambda each: each.line))
     title = outline.title or PurePath(shown_as).stem

@@ -61,3 +61,9 @@ def test_all_errors_of_a_file_come_at_once_in_the_order_of_its_lines() -> None:
         "### Task 1: b\n**Reference:**\n```python\n```\n## Batch 2: empty\n"
     )
     assert [message.split(" ")[0] for message in errors_of(text)] == [f"plan.md:{n}:" for n in (2, 6, 7, 8, 10, 12)]
+
+
+def test_a_plan_whose_batches_are_all_completed_and_hold_no_task_is_an_error() -> None:
+    assert errors_of("# P\n\n## Batch 1: A\n**Status:** done\n") == [
+        "plan.md:3: the plan holds no task. Write one below it, for example '### Task 1.1: Say hello'."
+    ]
