@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,22 @@ class Named(enum.Enum):
     NOT = "not at all, or only with the whole project"
 
 
-_NAMES = pytest.StashKey[tuple[frozenset[Path], frozenset[Path]]]()
+_NAMES = pytest.StashKey["_Names"]()
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What the command line names.
+
+    Args:
+        files: the files themselves.
+        directories: those that are not the whole project.
+        searched: all directories that pytest looks through, also those of ``testpaths`` and of a bare ``pytest``.
+    """
+
+    files: frozenset[Path]
+    directories: frozenset[Path]
+    searched: frozenset[Path]
 
 
 def how_named(config: pytest.Config, path: Path) -> Named:
@@ -32,22 +49,30 @@ def how_named(config: pytest.Config, path: Path) -> Named:
         config: pytest's configuration.
         path: an absolute path.
     """
-    files, directories = _named(config)
-    if path in files:
+    names = _names(config)
+    if path in names.files:
         return Named.FILE
-    return Named.DIRECTORY if directories.intersection(path.parents) else Named.NOT
+    return Named.DIRECTORY if names.directories.intersection(path.parents) else Named.NOT
 
 
-def _named(config: pytest.Config) -> tuple[frozenset[Path], frozenset[Path]]:
+def is_searched(config: pytest.Config, path: Path) -> bool:
+    """Whether a file lies where pytest was told to look; it also offers the neighbours of files that were named."""
+    return not _names(config).searched.isdisjoint(path.parents)
+
+
+def _names(config: pytest.Config) -> _Names:
     if _NAMES not in config.stash:
         here = config.invocation_params.dir
-        paths: list[Path] = []
-        if config.args_source is config.ArgsSource.ARGS:
-            paths = [(here / arg.partition("::")[0]).resolve() for arg in config.args]
+        paths = [Path(os.path.abspath(here / arg.partition("::")[0])) for arg in config.args]
+        searched = frozenset(path for path in paths if path.is_dir())
+        given = config.args_source is config.ArgsSource.ARGS
         whole = {config.rootpath.resolve(), here.resolve()}
         whole |= {parent for path in tuple(whole) for parent in path.parents}
-        directories = (path for path in paths if path not in whole and path.is_dir())
-        config.stash[_NAMES] = frozenset(path for path in paths if path.is_file()), frozenset(directories)
+        config.stash[_NAMES] = _Names(
+            files=frozenset(path for path in paths if given and path.is_file()),
+            directories=frozenset(path for path in searched if given and path.resolve() not in whole),
+            searched=searched,
+        )
     return config.stash[_NAMES]
 
 

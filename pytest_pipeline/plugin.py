@@ -87,7 +87,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> PlanFile |
     config = parent.config
     how = naming.how_named(config, file_path)
     if how is naming.Named.NOT and config.stash[SETTINGS].collect != "always":
-        if naming.resembles_plan(file_path):
+        if naming.is_searched(config, file_path) and naming.resembles_plan(file_path):
             config.stash[PASSED_OVER].append(file_path)
         return None
     from pytest_pipeline.cases.collect import collect_plan
