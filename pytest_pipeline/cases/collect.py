@@ -40,8 +40,11 @@ def collect_plan(parent: pytest.Collector, path: Path, settings: Settings, *, ex
         fault = f"{shown}:1: this file holds no task. Write one, for example `## Batch 1: …` and `### Task 1.1: …`."
     file: PlanFile = PlanFile.from_parent(parent, path=path)
     file.plan, file.fault, file.settings = plan, fault, settings
+    lifecycle = lifecycle_of(parent.config, settings)
     if plan is not None:
-        lifecycle_of(parent.config, settings).plans[plan.path] = plan
+        lifecycle.plans[plan.path] = plan
+    else:
+        lifecycle.unreadable.append(file.nodeid)
     return file
 
 

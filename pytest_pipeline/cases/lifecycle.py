@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_pipeline.agents import make_agent
 from pytest_pipeline.agents.base import Agent
+from pytest_pipeline.cases.arranging import plan_items, put_needs_first, repeat_by
 from pytest_pipeline.cases.ledger import Ledger
-from pytest_pipeline.cases.nodes import CaseItem, CaseKey
-from pytest_pipeline.cases.observing import HookObserver
-from pytest_pipeline.cases.order import SCOPES, needs_first
+from pytest_pipeline.cases.nodes import CaseItem
+from pytest_pipeline.cases.observing import HookObserver, ask
 from pytest_pipeline.cases.verdict import Closing
 from pytest_pipeline.errors import PipelineError, TaskFailure
 from pytest_pipeline.events import RunFinished
@@ -55,10 +55,13 @@ class Lifecycle:
         self.opened: Opened | None = None
         self.items: list[CaseItem] = []
         self.ledger = Ledger(())
+        self.unreadable: list[str] = []
         self.notes: list[str] = []
-        self.failed_elsewhere = False
+        self.faults: list[str] = []
         self._agents: dict[tuple[str, str | None, str | None], Agent] = {}
         self._outcome = Outcome.RUNNING
+        self._reason = ""
+        self._failed_reports = 0
         self._finished_runs: set[int] = set()
         self._numbers: dict[str, int] = {}
         self._by_id: dict[str, CaseItem] = {}
@@ -79,29 +82,46 @@ class Lifecycle:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
         """Repeat by scope before others look at the items, and put dependencies first after they have moved them."""
-        key = SCOPES[self.settings.repeat_scope]
-        _reorder(items, sorted(_ours(items), key=lambda item: key(item.place)))
+        repeat_by(self.settings.repeat_scope, items)
         result = yield
-        ours = _ours(items)
-        _reorder(items, needs_first(ours, _stands_behind(ours), lambda item: item.case))
+        put_needs_first(items)
         return result
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Count failures of ours, to tell them from others."""
+        if report.failed and report.nodeid in self.unreadable:
+            self._failed_reports += 1
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Open the session: whatever is missing is said before the first agent starts."""
-        self.items = _ours(session.items)
+        self.items = plan_items(session.items)
         self.ledger = Ledger(self.items)
         self._by_id = {item.nodeid: item for item in self.items}
-        if not self.items or self.config.option.collectonly:
-            return
+        if session.testsfailed == self._failed_reports:
+            # what interrupts pytest otherwise; a plan that cannot be read must not stop the others
+            self.config.option.continue_on_collection_errors = True
+        if self.items and self._will_run(session):
+            self._open()
+
+    def _will_run(self, session: pytest.Session) -> bool:
+        """Whether items are going to be run, by this process; some options only look at them."""
+        option = self.config.option
+        looks = ("collectonly", "setuponly", "showfixtures", "show_fixtures_per_test")
+        interrupted = session.testsfailed and not option.continue_on_collection_errors
+        only_looks = any(getattr(option, name, False) for name in looks)
+        return not interrupted and not only_looks and not hasattr(self.config, "workerinput")
+
+    def _open(self) -> None:
         selected = {item.case.plan: self.plans[item.case.plan] for item in self.items}
+        hook = self.config.hook.pytest_pipeline_forge
         try:
             self.opened = open_session(
                 self.settings,
                 selected,
                 rootdir=self.config.rootpath,
                 agents=self._agent,
-                forge=self.config.hook.pytest_pipeline_forge(config=self.config, settings=self.settings),
-                observer=HookObserver(self.config),
+                forge=ask("pytest_pipeline_forge", lambda: hook(config=self.config, settings=self.settings)),
+                observer=HookObserver(self.config, self.faults.append),
             )
         except PipelineError as error:
             raise pytest.UsageError(str(error)) from None
@@ -110,7 +130,8 @@ class Lifecycle:
         """The agent for some settings; hooks choose before names do."""
         key = settings.agent, settings.agent_command, settings.model
         if key not in self._agents:
-            chosen = self.config.hook.pytest_pipeline_agent(config=self.config, settings=settings)
+            hook = self.config.hook.pytest_pipeline_agent
+            chosen = ask("pytest_pipeline_agent", lambda: hook(config=self.config, settings=settings))
             self._agents[key] = chosen or make_agent(settings.agent, settings)
         return self._agents[key]
 
@@ -145,9 +166,15 @@ class Lifecycle:
     def _admitted(self) -> set[int]:
         return {run.number for run in self.pipeline.store.runs(self.pipeline.session)}
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Nothing is known of an item yet; marks and plugins may end it before its own setup."""
+        self._outcome, self._reason = Outcome.RUNNING, ""
+        if isinstance(item, CaseItem):
+            item.attempt, item.performed = None, False
+
     def skip_if_needed(self, item: CaseItem) -> None:
         """Skip an item whose dependencies are not met, or that the plan calls completed."""
-        self._outcome = Outcome.RUNNING
         unselected = self.ledger.unselected_needs(item)
         if unselected:
             note = (
@@ -158,8 +185,6 @@ class Lifecycle:
         if found is None:
             return
         self._outcome, reason = found
-        self.pipeline.run(item.case.run)
-        self.pipeline.store.skip_task_run(self._key(item), item.title, self._outcome, reason)
         raise pytest.skip.Exception(reason)
 
     def _key(self, item: CaseItem) -> TaskRunKey:
@@ -171,11 +196,11 @@ class Lifecycle:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Follow the phases of an item; at the end of the last one its attempt is written down as finished."""
-        if not isinstance(item, CaseItem):
+        if not isinstance(item, CaseItem) or self.opened is None:
             return (yield)
         self._follow(item, call)
         if call.when == "teardown":
-            self._finish(item, call)
+            self._finish(item)
         report = yield
         if call.excinfo is not None and isinstance(call.excinfo.value, PipelineError):
             report.longrepr = str(item.repr_failure(call.excinfo))  # pytest asks it in the call phase only
@@ -187,21 +212,28 @@ class Lifecycle:
     def _follow(self, item: CaseItem, call: pytest.CallInfo[None]) -> None:
         if call.excinfo is None:
             return
-        if call.excinfo.errisinstance(pytest.skip.Exception):
+        error = call.excinfo.value
+        if isinstance(error, pytest.skip.Exception):
+            self._reason = str(error)
             if self._outcome is Outcome.RUNNING:
                 self._outcome = Outcome.SKIPPED
-        else:
-            self._outcome = Outcome.FAILED
-            attempt = item.attempt
-            if attempt is not None and attempt.failure is None and not isinstance(call.excinfo.value, TaskFailure):
-                attempt.note_defect(call.when, str(call.excinfo.value))
+            return
+        self._outcome = Outcome.FAILED
+        if item.attempt is None:  # something before our own setup
+            item.attempt = item.open_attempt()
+            item.attempt.admit()
+        if item.attempt.failure is None and not isinstance(error, TaskFailure):
+            item.attempt.note_defect(call.when, str(error))
 
-    def _finish(self, item: CaseItem, call: pytest.CallInfo[None]) -> None:
+    def _finish(self, item: CaseItem) -> None:
         if self._outcome is Outcome.RUNNING:
-            self._outcome = Outcome.PASSED
+            self._outcome = Outcome.PASSED if item.performed else Outcome.INTERRUPTED
         attempt = item.attempt
         if attempt is not None:
             attempt.finish(self._outcome)
+        else:
+            self.pipeline.run(item.case.run)
+            self.pipeline.store.skip_task_run(self._key(item), item.title, self._outcome, self._reason)
         merged = attempt is None or attempt.facts.get("pull_request_state") != "open"
         self.ledger.note(item.case, self._outcome, merged=merged)
         self._set_properties(item)
@@ -214,25 +246,31 @@ class Lifecycle:
             item.user_properties[:] = [*others, *testcase_properties(session, record)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Tell failures of Python tests from those of runs that broke a streak and were outlived by it."""
-        if report.failed and report.nodeid not in self._by_id:
-            self.failed_elsewhere = True
+        """Count failures of ours: those of runs that broke a streak may be outlived by it, others not."""
+        if report.failed and report.nodeid in self._by_id:
+            self._failed_reports += 1
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """A run is over when its last item will not be tried again."""
         item = self._by_id.get(nodeid)
-        if item is not None and self.ledger.close(item.case):
+        if item is not None and self.opened is not None and self.ledger.close(item.case):
             self._finish_run(item.case.run)
 
     def _finish_run(self, run: int) -> None:
-        outcome = run_outcome(self.ledger.outcomes(run))
+        outcome = run_outcome([*self.ledger.outcomes(run), *[Outcome.FAILED] * len(self.unreadable)])
         self.pipeline.finish_run(run, outcome)
         self._finished_runs.add(run)
-        self.config.hook.pytest_pipeline_run_finished(event=RunFinished(self.pipeline.session, run, str(outcome)))
+        self._tell_that_it_finished(RunFinished(self.pipeline.session, run, str(outcome)))
         wanted = self.settings.until_consecutive
         if wanted is not None:
             runs = self.pipeline.store.runs(self.pipeline.session)
             self._stopped = judge(runs, wanted, self.settings.count).met
+
+    def _tell_that_it_finished(self, event: RunFinished) -> None:
+        try:
+            ask("pytest_pipeline_run_finished", lambda: self.config.hook.pytest_pipeline_run_finished(event=event))
+        except PipelineError as error:
+            self.faults.append(str(error))
 
     # Verdict
 
@@ -246,8 +284,10 @@ class Lifecycle:
                 item.attempt.finish(Outcome.INTERRUPTED, "The session ended before it did.")
         for run in sorted(self._admitted() - self._finished_runs):
             self.pipeline.finish_run(run, Outcome.INTERRUPTED)
-        self._closing = Closing(self.config, self.opened, self.settings, self.notes)
-        session.exitstatus = self._closing.decide(exitstatus, failed_elsewhere=self.failed_elsewhere)
+        self.notes += [f"{path} cannot be read, so no run is a success." for path in self.unreadable]
+        self._closing = Closing(self.config, self.opened, self.settings, self.notes, self.faults)
+        failed_elsewhere = session.testsfailed > self._failed_reports
+        session.exitstatus = self._closing.decide(exitstatus, failed_elsewhere=failed_elsewhere)
 
     _closing: Closing | None = None
 
@@ -261,27 +301,3 @@ class Lifecycle:
         if self.opened is not None:
             self.pipeline.close()
             self.opened = None
-
-
-def _ours(items: Sequence[pytest.Item]) -> list[CaseItem]:
-    return [item for item in items if isinstance(item, CaseItem)]
-
-
-def _reorder(items: list[pytest.Item], ours: list[CaseItem]) -> None:
-    """Put our items, in this order, into the places that our items have; others stay where they are."""
-    places = [index for index, item in enumerate(items) if isinstance(item, CaseItem)]
-    for index, item in zip(places, ours, strict=True):
-        items[index] = item
-
-
-def _stands_behind(ours: list[CaseItem]) -> Callable[[CaseItem], Iterable[CaseKey]]:
-    """What an item must follow: its needs; the final state follows all tasks of its plan and run."""
-    by_plan: dict[tuple[int, str], list[CaseKey]] = {}
-    for item in ours:
-        if item.case.batch:
-            by_plan.setdefault((item.case.run, item.case.plan), []).append(item.case)
-
-    def needs(item: CaseItem) -> Iterable[CaseKey]:
-        return item.needs if item.case.batch else by_plan.get((item.case.run, item.case.plan), [])
-
-    return needs

@@ -76,6 +76,7 @@ class CaseItem(pytest.Function):
     heading: str
     line: int
     attempt: Attempt | None = None
+    performed = False
 
     def open_attempt(self) -> Attempt:
         """A new attempt at this item."""
@@ -83,7 +84,9 @@ class CaseItem(pytest.Function):
 
     def setup(self) -> None:
         """Skip, or admit an attempt, set up fixtures and prepare the workspace."""
-        self.attempt = None
+        if self.lifecycle.opened is None:  # --setup-plan and its like: fixtures alone
+            super().setup()
+            return
         self.lifecycle.skip_if_needed(self)
         attempt = self.attempt = self.open_attempt()
         with self._interruptible():
@@ -96,6 +99,7 @@ class CaseItem(pytest.Function):
         assert self.attempt is not None
         with self._interruptible():
             self.attempt.perform()
+        self.performed = True
 
     def teardown(self) -> None:
         """Give the workspace back, and pass warnings on to pytest."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_pipeline.cases.observing import ask
+from pytest_pipeline.errors import PipelineError
 from pytest_pipeline.events import CriterionDecided
 from pytest_pipeline.execution.opening import Opened
 from pytest_pipeline.execution.steps import now
@@ -29,13 +31,17 @@ class Closing:
         opened: the session.
         settings: the session's settings.
         notes: further lines for the summary.
+        faults: hooks that failed outside of a task.
     """
 
-    def __init__(self, config: pytest.Config, opened: Opened, settings: Settings, notes: list[str]) -> None:
+    def __init__(
+        self, config: pytest.Config, opened: Opened, settings: Settings, notes: list[str], faults: list[str]
+    ) -> None:
         self._config = config
         self._pipeline = opened.pipeline
         self._settings = settings
         self._notes = notes
+        self._faults = faults
         self._verdict: Verdict
 
     def decide(self, exitstatus: int, *, failed_elsewhere: bool) -> int:
@@ -48,18 +54,26 @@ class Closing:
         store, session = self._pipeline.store, self._pipeline.session
         required = self._settings.until_consecutive or self._settings.count
         self._verdict = verdict = judge(store.runs(session), required, self._settings.count)
+        self._tell_hooks(CriterionDecided(session, verdict.required, verdict.streak, verdict.met))
         code = self._exit_code(exitstatus, failed_elsewhere)
         store.close_session(session, streak=verdict.streak, met=verdict.met, exit_code=code, finished=now())
         self._add_suite_properties()
-        self._config.hook.pytest_pipeline_criterion_decided(
-            event=CriterionDecided(session, verdict.required, verdict.streak, verdict.met)
-        )
         return code
 
+    def _tell_hooks(self, event: CriterionDecided) -> None:
+        hook = self._config.hook.pytest_pipeline_criterion_decided
+        try:
+            ask("pytest_pipeline_criterion_decided", lambda: hook(event=event))
+        except PipelineError as error:
+            self._faults.append(str(error))
+
     def _exit_code(self, exitstatus: int, failed_elsewhere: bool) -> int:
+        failed = failed_elsewhere or bool(self._faults)
+        if exitstatus == pytest.ExitCode.OK and self._faults:
+            return int(pytest.ExitCode.TESTS_FAILED)
         if exitstatus == pytest.ExitCode.OK and not self._verdict.met:
             return CRITERION_NOT_MET
-        outlived = self._verdict.met and self._settings.until_consecutive is not None and not failed_elsewhere
+        outlived = self._verdict.met and self._settings.until_consecutive is not None and not failed
         if exitstatus == pytest.ExitCode.TESTS_FAILED and outlived:
             return int(pytest.ExitCode.OK)  # the failures are those of runs before the streak
         return int(exitstatus)
@@ -71,7 +85,9 @@ class Closing:
         """
         record = self._pipeline.store.session(self._pipeline.session)
         writers = [
-            plugin for plugin in self._config.pluginmanager.get_plugins() if hasattr(plugin, "add_global_property")
+            plugin
+            for _, plugin in self._config.pluginmanager.list_name_plugin()  # get_plugins() needs them to be hashable
+            if hasattr(plugin, "add_global_property")
         ]
         for writer in writers:
             for name, value in suite_properties(record, self._verdict):
@@ -86,6 +102,8 @@ class Closing:
             store.session(session), store.runs(session), store.task_runs(session), self._verdict, width
         ):
             terminal.write_line(line.text, **dict.fromkeys(line.markup, True))
+        for fault in self._faults:
+            terminal.write_line(f"error: {fault}", red=True)
         for note in self._notes:
             terminal.write_line(f"note: {note}")
         for path in self._pipeline.workspaces.kept:

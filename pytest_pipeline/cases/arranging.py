@@ -1,0 +1,50 @@
+"""The order of plan items among all items: ours change places with one another, everybody else's stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import pytest
+
+from pytest_pipeline.cases.nodes import CaseItem, CaseKey
+from pytest_pipeline.cases.order import SCOPES, needs_first
+
+
+def plan_items(items: Sequence[pytest.Item]) -> list[CaseItem]:
+    """Those items that belong to plans."""
+    return [item for item in items if isinstance(item, CaseItem)]
+
+
+def repeat_by(scope: str, items: list[pytest.Item]) -> None:
+    """Put the items of plans into the order of ``--repeat-scope``, in place; an item that stands twice stays once."""
+    key = SCOPES[scope]
+    ours = sorted(dict.fromkeys(plan_items(items)), key=lambda item: key(item.place))
+    places = {item: number for number, item in enumerate(items) if isinstance(item, CaseItem)}
+    items[:] = [item for number, item in enumerate(items) if not isinstance(item, CaseItem) or places[item] == number]
+    _place(items, ours)
+
+
+def put_needs_first(items: list[pytest.Item]) -> None:
+    """Put what is needed before what needs it, in place, whatever order others have made."""
+    ours = plan_items(items)
+    _place(items, needs_first(ours, _stands_behind(ours), lambda item: item.case))
+
+
+def _place(items: list[pytest.Item], ours: list[CaseItem]) -> None:
+    """Put our items, in this order, into the places that our items have."""
+    places = [index for index, item in enumerate(items) if isinstance(item, CaseItem)]
+    for index, item in zip(places, ours, strict=True):
+        items[index] = item
+
+
+def _stands_behind(ours: list[CaseItem]) -> Callable[[CaseItem], Iterable[CaseKey]]:
+    """What an item must follow: its needs; the final state follows all tasks of its plan and run."""
+    by_plan: dict[tuple[int, str], list[CaseKey]] = {}
+    for item in ours:
+        if item.case.batch:
+            by_plan.setdefault((item.case.run, item.case.plan), []).append(item.case)
+
+    def needs(item: CaseItem) -> Iterable[CaseKey]:
+        return item.needs if item.case.batch else by_plan.get((item.case.run, item.case.plan), [])
+
+    return needs
