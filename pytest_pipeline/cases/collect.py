@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -39,6 +40,7 @@ def collect_plan(parent: pytest.Collector, path: Path, settings: Settings, *, ex
             return None
         fault = f"{shown}:1: this file holds no task. Write one, for example `## Batch 1: …` and `### Task 1.1: …`."
     file: PlanFile = PlanFile.from_parent(parent, path=path)
+    file.obj = ModuleType(file.nodeid)
     file.plan, file.fault, file.settings = plan, fault, settings
     lifecycle = lifecycle_of(parent.config, settings)
     if plan is not None:
@@ -48,8 +50,11 @@ def collect_plan(parent: pytest.Collector, path: Path, settings: Settings, *, ex
     return file
 
 
-class PlanFile(pytest.File):
-    """One plan file: its runs where it is repeated, else its batches."""
+class PlanFile(pytest.Module):
+    """One plan file: its runs where it is repeated, else its batches.
+
+    A module, with nothing in it: fixtures of module scope need one, and plugins ask for its name.
+    """
 
     plan: Plan | None
     fault: str
