@@ -49,15 +49,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> Generator[None, None, None]:
-    """Add ``--count`` and ``--repeat-scope`` where pytest-repeat has not; two plugins with one option end pytest."""
-    for option in OPTIONS:
-        if option.flag and option.name in LATE:
-            with contextlib.suppress(ValueError):  # pytest-repeat has it; its value serves us
-                # in no group, like pytest-repeat's: pytest 8.4 looks for a double only within one group
-                parser.addoption(option.flag, dest=option.name, metavar=option.metavar, default=None, help=option.help)
-    flags = [arg.partition("=")[0] for arg in args]
-    early_config.stash[SCOPE_GIVEN] = "--repeat-scope" in flags
-    return (yield)
+    """Add ``--count`` and ``--repeat-scope`` where nobody else has; two plugins with one option end pytest.
+
+    At last, because a conftest may have options of its own, or load pytest-repeat.
+    """
+    early_config.stash[SCOPE_GIVEN] = "--repeat-scope" in [arg.partition("=")[0] for arg in args]
+    try:
+        return (yield)
+    finally:
+        for option in OPTIONS:
+            if option.flag and option.name in LATE:
+                with contextlib.suppress(ValueError):  # somebody has it; its value serves us
+                    # in no group, like pytest-repeat's: pytest 8.4 looks for a double only within one group
+                    parser.addoption(
+                        option.flag, dest=option.name, metavar=option.metavar, default=None, help=option.help
+                    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
