@@ -47,7 +47,7 @@ class CommandAgent:
                 timeout=request.limits.wall_time,
                 transcript=request.transcript,
                 transcript_limit=request.transcript_limit,
-                redactor=Redactor.from_environment(request.environment),  # what it knows, it may print
+                redactor=Redactor.for_child(request.environment),
             ),
             on_event,
         )

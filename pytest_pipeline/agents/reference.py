@@ -115,7 +115,7 @@ class _Replay:
             timeout=timeout,
             transcript=self.request.transcript,
             transcript_limit=self.request.transcript_limit,
-            redactor=Redactor.from_environment(self.request.environment),  # what it knows, it may print
+            redactor=Redactor.for_child(self.request.environment),
         )
 
     def _timeout(self, output: str) -> _ShellEndedError:

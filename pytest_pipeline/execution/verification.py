@@ -96,7 +96,7 @@ class Verifier:
                 timeout=self.timeout,
                 transcript=self.transcript,
                 transcript_limit=self.transcript_limit,
-                redactor=Redactor.from_environment(self.environment),  # what it knows, it may print
+                redactor=Redactor.for_child(self.environment),
             )
         )
         passed = not completed.timed_out and completed.exit_code == check.passes_on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import quote, quote_plus
@@ -33,6 +34,16 @@ class Redactor:
     def from_environment(cls, environ: Mapping[str, str]) -> Redactor:
         """For the values of those variables whose names look like a secret's."""
         return cls(value for name, value in environ.items() if looks_secret(name))
+
+    @classmethod
+    def for_child(cls, environment: Mapping[str, str]) -> Redactor:
+        """For what a child prints: the secrets that it is given, and ours, which it may find in /proc of this process.
+
+        Args:
+            environment: the whole environment of the child.
+        """
+        both = (*environment.items(), *os.environ.items())
+        return cls({value for name, value in both if looks_secret(name)})
 
     def text(self, text: str) -> str:
         """The text with every secret masked."""

@@ -54,6 +54,12 @@ def test_a_secret_from_a_file_is_masked_without_its_last_newline_too() -> None:
     assert Redactor([SECRET + "\n"]).text(f"[{SECRET}]") == "[***]"
 
 
+def test_what_a_child_prints_is_masked_for_its_own_secrets_and_for_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_TOKEN", "canary-of-ours")
+    masked = Redactor.for_child({"ITS_TOKEN": "canary-of-the-child"}).text("canary-of-ours canary-of-the-child canary")
+    assert masked == "*** *** canary"
+
+
 def test_the_environment_gives_the_secrets_by_the_names_of_its_variables() -> None:
     environ = {"GITHUB_TOKEN": "token-token", "DB_PASSWORD": "pass-pass-pass", "EDITOR": "ed-ed-ed-ed"}
     masked = Redactor.from_environment(environ).text("token-token pass-pass-pass ed-ed-ed-ed")
