@@ -115,28 +115,28 @@ class Landing:
         forge = self.run.forge
         found = forge.find_pull_request(self.branch)
         state = str(found.state) if found else "missing"
-        self._demand(state == "open", "that the pull request stays open", f"that it is {state}")
+        self._demand(state == "open", "that the pull request stays open", f"The pull request is {state}.")
         head = forge.branch_head(self.branch)
-        self._demand(head == commit, f"that {self.branch} is at {commit}", f"that it is at {head}")
+        self._demand(head == commit, f"that {self.branch} is at {commit}", f"It is at {head}.")
 
     def _confirm_merged(self, tree: str) -> None:
         forge, repository = self.run.forge, self.run.repository
         found = forge.find_pull_request(self.branch)
         state = found.state if found else None
-        self._demand(state is PullRequestState.MERGED, "that the pull request is merged", f"that it is {state}")
+        self._demand(state is PullRequestState.MERGED, "that the pull request is merged", f"The pull request is {state}.")
         assert found is not None
         self._demand(
             found.base == self.run.base_branch,
             f"that it is merged into {self.run.base_branch}",
-            f"that it is {found.base}",
+            f"It is merged into {found.base}.",
         )
         head, merged = self.run.sync(), found.merge_commit or "unknown"
         self._demand(
             merged in repository.first_parents(head, until=self.run.start),
             f"the merge commit {merged} in {self.run.base_branch}",
-            f"that its history, from {head} back, does not hold it",
+            f"The history of {self.run.base_branch}, from {head} back, does not hold it.",
         )
-        self._demand(forge.branch_head(self.branch) is None, f"that {self.branch} is deleted", "that it is still there")
+        self._demand(forge.branch_head(self.branch) is None, f"that {self.branch} is deleted", f"{self.branch} is still there.")
         self._confirm_tree(merged, tree)
 
     def _confirm_tree(self, merged: str, tree: str) -> None:
@@ -145,7 +145,7 @@ class Landing:
         self.facts["merge_base"] = parent
         if parent == self.base:
             found = repository.commit(merged).tree
-            self._demand(found == tree, f"that the merged tree is the verified one, {tree}", f"that it is {found}")
+            self._demand(found == tree, f"that the merged tree is the verified one, {tree}", f"The merged tree is {found}.")
             return
         findings = judge(
             self.task, repository.tree(parent), repository.tree(merged), repository.changes(parent, merged)

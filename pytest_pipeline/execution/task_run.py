@@ -93,7 +93,7 @@ class TaskRun(Attempt):
             raise self._failure(
                 FailureKind.OUTCOME,
                 "a failure in agent, verification or outcome, as **Expect:** failure says",
-                "that everything passed; nothing was pushed. Correct the plan if the task is meant to succeed",
+                "Everything passed; nothing was pushed. Correct the plan if the task is meant to succeed.",
             )
         with self.steps.step("outcome"):
             confirm_nothing_landed(self.pipeline.forge, self._branch)
@@ -108,7 +108,7 @@ class TaskRun(Attempt):
             raise self._failure(
                 FailureKind.VERIFICATION,
                 "a verification that fails before the work is done",
-                "that all of it passes on the untouched workspace. Write a check that only the work can satisfy",
+                "All of it passes on the untouched workspace. Write a check that only the work can satisfy.",
             )
         assert self.workspace is not None
         with self.steps.step("agent"):
@@ -147,7 +147,7 @@ class TaskRun(Attempt):
         raise self._failure(
             kind,
             "that the agent ends with success",
-            f"that it ended as {result.status}: {result.message}",
+            f"The agent ended as {result.status}: {result.message}",
             look_at=self.facts["transcript"],
             output=result.output,
         )
@@ -177,7 +177,7 @@ class TaskRun(Attempt):
             raise self._failure(
                 FailureKind.AGENT,
                 "that the agent changes files",
-                "that it ended with success and changed nothing",
+                "The agent ended with success and changed nothing.",
                 look_at=self.facts["transcript"],
             )
         base, new = repository.tree(self._base), repository.tree(tree)
