@@ -20,15 +20,19 @@ BUSY_SECONDS = 30
 
 _SMALLEST = 512  # bytes of an SQLite file that holds anything
 _LEFT = "It was left as it is."
-_ANOTHER = "Move it away, or name another store with --store URL."
+_ANOTHER = "Move it away, or name another store with --pipeline-store URL."
 
 # What drivers say (SQLite's wording; others fall through to their own text), what it means, what to do.
 _MEANINGS = (
     ("is full", "the disk is full", "Free space there and run again."),
     ("disk i/o error", "the disk reports an error", "Look whether it is full or broken, then run again."),
-    ("readonly", "it is read-only", "Make it writable, or name another store with --store URL."),
-    ("read-only", "it is read-only", "Make it writable, or name another store with --store URL."),
-    ("unable to open", "it cannot be opened", "Make its directory writable, or name another store with --store URL."),
+    ("readonly", "it is read-only", "Make it writable, or name another store with --pipeline-store URL."),
+    ("read-only", "it is read-only", "Make it writable, or name another store with --pipeline-store URL."),
+    (
+        "unable to open",
+        "it cannot be opened",
+        "Make its directory writable, or name another store with --pipeline-store URL.",
+    ),
     ("not a database", "the file is not a database", f"{_LEFT} {_ANOTHER}"),
     ("malformed", "the file is damaged", f"{_LEFT} {_ANOTHER}"),
     ("is locked", f"another process has held it for {BUSY_SECONDS} s", "Wait until that one has ended, or end it."),
@@ -130,7 +134,7 @@ class Database:
             if schema.store.name not in tables:
                 raise StoreError(
                     f"{self.where} is a database of something else (it holds the table {min(tables)}) and was left as "
-                    "it is. Name another store with --store URL."
+                    "it is. Name another store with --pipeline-store URL."
                 )
             self._check_version(connection)
             self._check_columns(inspector)
@@ -144,7 +148,7 @@ class Database:
             raise StoreError(
                 f"The store {self.where} was made by {found.made_by} (schema {found.version}); this is pytest-pipeline "
                 f"{__version__}, which knows schema {schema.VERSION}. Update pytest-pipeline, or name another store "
-                "with --store URL."
+                "with --pipeline-store URL."
             )
         if found.version < schema.VERSION:
             raise self._torn(f"it says schema {found.version}, which never was")
@@ -203,7 +207,7 @@ class _File:
             size, log = self._sizes()
         except (OSError, ValueError) as error:
             raise StoreError(
-                f"The store {self.path} cannot be created: {error}. Name another place with --store URL."
+                f"The store {self.path} cannot be created: {error}. Name another place with --pipeline-store URL."
             ) from error
         if 0 < size < _SMALLEST:
             raise StoreError(f"The store {self.path} cannot be used: the file is not a database. {_LEFT} {_ANOTHER}")
@@ -229,7 +233,7 @@ def _engine(url: sa.URL, sqlite: bool) -> sa.Engine:
     except (ImportError, exc.ArgumentError) as error:
         raise StoreError(
             f"The store {url.render_as_string(hide_password=True)} needs a driver that is missing: {error}. Install it "
-            "into this environment, or name another store with --store URL."
+            "into this environment, or name another store with --pipeline-store URL."
         ) from error
     if sqlite:
         event.listen(engine, "connect", _on_connect)
@@ -256,4 +260,4 @@ def _meaning(error: exc.DBAPIError) -> str:
     for part, meaning, advice in _MEANINGS:
         if part in said.lower():
             return f"{meaning}. {advice}"
-    return f"{said.strip().rstrip('.')}. Look at that database, or name another store with --store URL."
+    return f"{said.strip().rstrip('.')}. Look at that database, or name another store with --pipeline-store URL."

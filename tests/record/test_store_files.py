@@ -122,7 +122,7 @@ def test_a_store_of_a_newer_version_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_place_where_no_directory_can_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    refused(f"sqlite:///{tmp_path}/file/below/state.db", "cannot be created.* --store URL")
+    refused(f"sqlite:///{tmp_path}/file/below/state.db", "cannot be created.* --pipeline-store URL")
 
 
 def test_a_directory_is_no_store(tmp_path: Path) -> None:
