@@ -230,7 +230,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "merge_method",
         _choice("merge", "squash", "rebase"),
-        "How pull requests are merged.",
+        "How pull requests are merged: merge, squash or rebase.",
         "--merge-method",
         plan_key="merge_method",
         metavar="METHOD",
@@ -267,7 +267,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "keep_workspaces",
         _choice("never", "failed", "always"),
-        "Which workspaces stay after their task.",
+        "Which workspaces stay after their task: never, failed or always.",
         "--keep-workspaces",
         metavar="WHICH",
     ),
