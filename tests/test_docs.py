@@ -341,7 +341,7 @@ def test_the_names_and_versions_are_those_of_the_package() -> None:
     assert f'version = "{pytest_pipeline.__version__}"' in project
     assert f"## [{pytest_pipeline.__version__}]" in PAGES["CHANGELOG.md"]
     assert re.findall(r'^name = "(pytest[\w-]+)"$', project, re.MULTILINE) == ["pytest-pipeline-hardening"]
-    assert "`pytest-pipeline-hardening`" in README
+    assert "`python -m pip install pytest-pipeline-hardening`" in README
 
 
 def test_the_workflow_of_the_readme_is_yaml_and_its_options_exist() -> None:
