@@ -218,7 +218,14 @@ OPTIONS: tuple[Option, ...] = (
         "--forge",
         metavar="NAME",
     ),
-    Option("repo", _text, "Target repository; default: the one that holds the plans.", "--repo", metavar="PATH"),
+    Option(
+        "repo",
+        _text,
+        "Target repository, relative to the current directory (in the ini file: to the rootdir); "
+        "default: the one that holds the plans.",
+        "--repo",
+        metavar="PATH",
+    ),
     Option(
         "base",
         _text,

@@ -492,6 +492,22 @@ def test_a_plan_that_cannot_be_read_keeps_the_others_from_running_unless_asked(p
     others.assert_outcomes(errors=1, passed=2)
 
 
+def test_with_repo_an_agent_does_not_find_the_plan_in_its_workspace(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = pytester.mkdir("target")
+    identity = ("-c", "user.name=A", "-c", "user.email=a@b")
+    for arguments in (("init", "-q"), (*identity, "commit", "-q", "--allow-empty", "-m", "Start")):
+        subprocess.run(["git", *arguments], cwd=target, check=True)
+    look = "find . -name '*.md' | grep . && exit 1\necho x > a.txt\n"
+    plan = f"### Task 1: Look\n**Files:**\n- Create: `a.txt`\n**Reference:**\n```sh\n{look}```\n"
+    (pytester.mkdir("elsewhere") / "look.md").write_text(plan)
+    monkeypatch.chdir(target)
+    result = run(pytester, "../elsewhere", "--agent", "reference", "--repo", ".")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["pipeline: repository target, base commit *"])
+
+
 def test_a_skipped_task_leaves_the_criterion_not_met(pytester: pytest.Pytester) -> None:
     plan = (
         "### Task 1: Write\n**Files:**\n- Create: `a.txt`\n**Reference:**\n```text path=a.txt\nx\n```\n"
