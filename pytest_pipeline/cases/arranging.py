@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 
-from pytest_pipeline.cases.nodes import CaseItem, CaseKey
+from pytest_pipeline.cases.nodes import CaseItem, CaseKey, TaskItem
 from pytest_pipeline.cases.order import SCOPES, needs_first
 
 
@@ -38,13 +38,26 @@ def _place(items: list[pytest.Item], ours: list[CaseItem]) -> None:
 
 
 def _stands_behind(ours: list[CaseItem]) -> Callable[[CaseItem], Iterable[CaseKey]]:
-    """What an item must follow: its needs; the final state follows all tasks of its plan and run."""
-    by_plan: dict[tuple[int, str], list[CaseKey]] = {}
-    for item in ours:
-        if item.case.batch:
-            by_plan.setdefault((item.case.run, item.case.plan), []).append(item.case)
+    """What an item must follow: its needs, and whatever stands before it in a batch whose tasks run in order.
+
+    The final state follows all tasks of its plan and run.
+    """
+    tasks: dict[tuple[int, str], list[CaseKey]] = {}
+    before: dict[CaseKey, CaseKey] = {}
+    latest: dict[tuple[int, str, str], CaseKey] = {}
+    for item in sorted(ours, key=lambda item: item.place.task):
+        case = item.case
+        if isinstance(item, TaskItem):
+            tasks.setdefault((case.run, case.plan), []).append(case)
+            if not item.batch.parallel:
+                batch = case.run, case.plan, case.batch
+                if batch in latest:
+                    before[case] = latest[batch]
+                latest[batch] = case
 
     def needs(item: CaseItem) -> Iterable[CaseKey]:
-        return item.needs if item.case.batch else by_plan.get((item.case.run, item.case.plan), [])
+        if not isinstance(item, TaskItem):
+            return tasks.get((item.case.run, item.case.plan), [])
+        return (*item.needs, before[item.case]) if item.case in before else item.needs
 
     return needs

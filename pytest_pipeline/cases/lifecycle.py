@@ -156,11 +156,12 @@ class Lifecycle:
     # Running
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Once enough runs in a row have succeeded, the remaining ones are deselected."""
         if not self._stopped or not isinstance(item, CaseItem) or item.case.run in self._admitted():
             return None
         self.config.hook.pytest_deselected(items=[item])
+        _tear_down_before(nextitem, item)
         return True
 
     def _admitted(self) -> set[int]:
@@ -247,7 +248,7 @@ class Lifecycle:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count failures of ours: those of runs that broke a streak may be outlived by it, others not."""
-        if report.failed and report.nodeid in self._by_id:
+        if report.failed and report.nodeid in self._by_id and self._by_id[report.nodeid].case.run in self._admitted():
             self._failed_reports += 1
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
@@ -301,3 +302,13 @@ class Lifecycle:
         if self.opened is not None:
             self.pipeline.close()
             self.opened = None
+
+
+def _tear_down_before(nextitem: pytest.Item | None, item: pytest.Item) -> None:
+    """Tear down what the next item does not share; the item before could not know that this one will not run."""
+    state = item.session._setupstate  # no public name; it is what pytest's own runner calls
+    call = pytest.CallInfo.from_call(
+        lambda: state.teardown_exact(nextitem), "teardown", reraise=(KeyboardInterrupt, pytest.exit.Exception)
+    )
+    if call.excinfo is not None:
+        item.ihook.pytest_runtest_logreport(report=pytest.TestReport.from_item_and_call(item, call))
