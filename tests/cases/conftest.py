@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from textwrap import dedent, indent
+from textwrap import dedent
 
 import pytest
 
@@ -99,9 +100,9 @@ def task(number: str, *fields: str, file: str | None = "", reference: str = "") 
     return "\n".join([f"### Task {number}: Make {number}", "", *own, *fields, *solution, ""])
 
 
-def batch(number: str, *tasks: str, needs: str = "") -> str:
+def batch(number: str, *tasks: str, needs: str = "", parallel: bool = False) -> str:
     """A batch of such tasks."""
-    head = [f"## Batch {number}: Number {number}", ""]
+    head = [f"## Batch {number}: Number {number}", "", *(["**Execution Mode:** parallel", ""] if parallel else [])]
     return "\n".join([*head, *([f"**Dependencies:** {needs}", ""] if needs else []), *tasks])
 
 
@@ -144,7 +145,9 @@ class Project:
     def run(self, *arguments: str | Path) -> Session:
         """Run pytest in this process."""
         journal = Journal()
-        result = self.pytester.runpytest_inprocess(*_CHEAP, *arguments, plugins=[journal])
+        with warnings.catch_warnings():
+            warnings.resetwarnings()  # this repository makes errors of them; a user's project need not
+            result = self.pytester.runpytest_inprocess(*_CHEAP, *arguments, plugins=[journal])
         return _session(result, journal)
 
     def run_apart(self, *arguments: str | Path) -> Session:
@@ -168,6 +171,17 @@ def project(pytester: pytest.Pytester) -> Project:
     return made
 
 
-def script(text: str) -> str:
-    """A Python program as lines of a plan or a conftest."""
-    return indent(dedent(text).strip(), "")
+_FIRST_FAILURES = """
+    file=$(grep -o 'made/[0-9.]*txt' | head -n 1)
+    echo "$file" >> {tally}
+    test "$(grep -c "$file" {tally})" -ge {good_from} || exit 1
+    mkdir -p made
+    echo "$file" > "$file"
+"""
+
+
+def failing_until(project: Project, good_from: int) -> None:
+    """Use an agent that fails at each task until it is asked for the ``good_from``-th time."""
+    tally = project.path / "tally.txt"
+    agent = project.write("agent.sh", _FIRST_FAILURES.format(tally=tally, good_from=good_from))
+    project.write("pytest.ini", f"[pytest]\npipeline_agent = command\npipeline_agent_command = /bin/sh {agent}\n")

@@ -334,11 +334,11 @@ class TestAfterAFailure:
     @pytest.fixture
     def broken(self, project: Project) -> Project:
         """Three independent tasks, the second fails until ``mended`` is called."""
-        project.plan(batch("1", task("1.1"), failing("1.2"), task("1.3")))
+        project.plan(batch("1", task("1.1"), failing("1.2"), task("1.3"), parallel=True))
         return project
 
     def mended(self, project: Project) -> None:
-        project.plan(batch("1", task("1.1"), task("1.2"), task("1.3")))
+        project.plan(batch("1", task("1.1"), task("1.2"), task("1.3"), parallel=True))
 
     def test_last_failed_runs_that_task_alone(self, broken: Project) -> None:
         assert broken.run("plans").outcomes["1.2"] == "failed"
