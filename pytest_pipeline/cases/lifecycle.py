@@ -284,7 +284,7 @@ class Lifecycle:
             if item.attempt is not None:
                 item.attempt.finish(Outcome.INTERRUPTED, "The session ended before it did.")
         for run in sorted(self._admitted() - self._finished_runs):
-            self.pipeline.finish_run(run, Outcome.INTERRUPTED)
+            self._finish_run(run)
         self.notes += [f"{path} cannot be read, so no run is a success." for path in self.unreadable]
         self._closing = Closing(self.config, self.opened, self.settings, self.notes, self.faults)
         failed_elsewhere = session.testsfailed > self._failed_reports
