@@ -10,9 +10,10 @@ from pytest_pipeline.agents.base import Agent
 from pytest_pipeline.errors import ForgeError
 from pytest_pipeline.execution.layout import Layout, run_prefix
 from pytest_pipeline.execution.steps import Observer, now
-from pytest_pipeline.execution.workspace import Workspaces, remove_tree
+from pytest_pipeline.execution.workspace import Workspaces
 from pytest_pipeline.forges.base import Forge
 from pytest_pipeline.host.git import Repository
+from pytest_pipeline.host.git_work_tree import remove
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.model import Outcome
 from pytest_pipeline.record.store import Store
@@ -108,12 +109,16 @@ class Pipeline:
         """Write how a run ended, and let go of its objects: what was merged is on the forge."""
         self.store.finish_run(self.session, number, outcome, now())
         if (run := self._runs.pop(number, None)) is not None:
-            remove_tree(run.repository.git_dir)
+            self._let_go(run)
+
+    def _let_go(self, run: Run) -> None:
+        if not self.workspaces.needs(run.repository):
+            remove(str(run.repository.git_dir))
 
     def close(self) -> None:
         """Let go of the workspaces that nobody wants to look at, and of the store."""
         for run in self._runs.values():
-            remove_tree(run.repository.git_dir)
+            self._let_go(run)
         self.workspaces.close()
         self.store.close()
 

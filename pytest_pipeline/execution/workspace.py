@@ -7,14 +7,13 @@ our own index, outside the agent's reach, and its ``.git`` is new each time.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_pipeline.errors import HostError
 from pytest_pipeline.host.git import Repository
+from pytest_pipeline.host.git_work_tree import remove
 
 
 class WorkspaceError(HostError):
@@ -42,9 +41,12 @@ class Workspace:
     identity: tuple[int, int]
 
     def restore(self) -> None:
-        """Bring the files back to :attr:`commit`, whatever was done to them."""
+        """Bring the files back to :attr:`commit`, whatever was done to them; HOME and TMPDIR are empty again."""
         self._check()
         self.repository.restore_work_tree(self.commit)
+        for private in (self.home, self.temporary):
+            remove(str(private))
+            private.mkdir()
 
     def snapshot(self) -> str:
         """The id of the tree as it lies there now, ignored files left out.
@@ -63,15 +65,20 @@ class Workspace:
         if head.startswith("ref: refs/"):
             name = head.removeprefix("ref: ")
             head = _small_text(git / name) if ".." not in name else ""
-        return head != self.commit
+        return head not in ("", self.commit)  # "": it removed its .git, or packed its refs
 
-    def _check(self) -> None:
+    def is_ours(self) -> bool:
+        """Whether the directory is still the one that was leased."""
         try:
             found = os.lstat(self.path)
         except OSError:
-            raise WorkspaceError(f"The workspace {self.path} is gone.") from None
-        if not stat.S_ISDIR(found.st_mode) or (found.st_dev, found.st_ino) != self.identity:
-            raise WorkspaceError(f"The workspace {self.path} was replaced by something else.")
+            return False
+        return stat.S_ISDIR(found.st_mode) and (found.st_dev, found.st_ino) == self.identity
+
+    def _check(self) -> None:
+        if not self.is_ours():
+            what = "was replaced by something else" if os.path.lexists(self.path) else "is gone"
+            raise WorkspaceError(f"The workspace {self.path} {what}.")
 
 
 def _small_text(path: Path) -> str:
@@ -99,6 +106,7 @@ class Workspaces:
         self._most_kept = most_kept
         self._free: list[Path] = []
         self._made = 0
+        self._lenders: set[Path] = set()
         self.kept: list[Path] = []
 
     def lease(self, store: Repository, commit: str, branch: str) -> Workspace:
@@ -109,7 +117,7 @@ class Workspaces:
         except HostError:
             if not any((place / "work").iterdir()):
                 raise
-            remove_tree(place)  # what the last agent left cannot be mended: start from nothing
+            remove(str(place))  # what the last agent left cannot be mended: start from nothing
             return self._furnish(self._new_place(), store, commit, branch)
 
     def give_back(self, workspace: Workspace, *, keep: bool) -> Path | None:
@@ -125,23 +133,28 @@ class Workspaces:
         place = workspace.path.parent
         if keep and len(self.kept) < self._most_kept:
             self.kept.append(workspace.path)
+            self._lenders.add(workspace.repository.git_dir)
             return workspace.path
-        if workspace.path.is_symlink() or not workspace.path.is_dir():
-            remove_tree(place)
+        if not workspace.is_ours():
+            remove(str(place))
         else:
             for private in ("home", "tmp"):
-                remove_tree(place / private)
+                remove(str(place / private))
             self._free.append(place)
         return None
+
+    def needs(self, store: Repository) -> bool:
+        """Whether a workspace that is kept borrows objects from there; without them git is of no use in it."""
+        return store.git_dir in self._lenders
 
     def close(self) -> None:
         """Remove all but the kept ones."""
         kept = {path.parent.name for path in self.kept}
         for place in self._scratch.iterdir() if self._scratch.is_dir() else ():
             if place.name not in kept:
-                remove_tree(place)
+                remove(str(place))
         if not kept:
-            remove_tree(self._scratch)
+            remove(str(self._scratch))
 
     def _new_place(self) -> Path:
         self._made += 1
@@ -158,22 +171,3 @@ class Workspaces:
         repository.plant_clone(commit, branch)
         found = os.lstat(work)
         return Workspace(work, repository, commit, place / "home", place / "tmp", (found.st_dev, found.st_ino))
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory even where an agent took the rights away; that it is gone already is fine."""
-
-    def mend(function: Callable[[str], object], name: str, _error: object) -> None:
-        parent = os.path.dirname(name)
-        for each in (parent, name):
-            if os.path.isdir(each) and not os.path.islink(each):
-                os.chmod(each, 0o700)
-        if os.path.lexists(name):
-            shutil.rmtree(name, ignore_errors=True) if os.path.isdir(name) and not os.path.islink(name) else function(
-                name
-            )
-
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.exists():
-        shutil.rmtree(path, onerror=mend)
