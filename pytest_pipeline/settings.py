@@ -50,6 +50,12 @@ def _text(raw: object) -> object:
     return raw.strip()
 
 
+def _author(raw: object) -> object:
+    if not isinstance(raw, str) or not re.fullmatch(r"[^<>\x00-\x1f]*[^<>\x00-\x20] <[^<>\x00-\x20]+>", raw.strip()):
+        raise ValueError("must be NAME <MAIL>, for example Ada Example <ada@example.org>")
+    return raw.strip()
+
+
 def _switch(raw: object) -> object:
     if isinstance(raw, bool):
         return raw
@@ -313,7 +319,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("pass_environment", _names, "Names of further environment variables that agents and verification see."),
     Option("prompt_template", _text, "Jinja2 file that makes the prompt, relative to the rootdir."),
-    Option("author", _text, "Author of the commits, as NAME <MAIL>."),
+    Option("author", _author, "Author of the commits, as NAME <MAIL>."),
     Option("state_dir", _text, "Directory for store, embedded forge and transcripts, relative to the rootdir."),
     Option(
         "store",
