@@ -140,13 +140,14 @@ class Attempt:
         return path
 
     def verify(self, task: Task, workspace: Workspace, tree: Tree, name: str) -> VerificationReport:
-        """Run the checks of a task in a workspace; ``name`` tells the transcript apart."""
+        """Run the checks of a task in a workspace, as its own settings say; ``name`` tells the transcript apart."""
+        settings = self.settings.with_plan(task.options.values)
         verifier = Verifier(
             directory=workspace.path,
-            environment=surroundings(workspace, self.settings, self.plan, task),
-            timeout=self.settings.verification_time,
+            environment=surroundings(workspace, settings, self.plan, task),
+            timeout=settings.verification_time,
             transcript=self.transcript(name),
-            transcript_limit=self.settings.max_transcript,
+            transcript_limit=settings.max_transcript,
         )
         return verifier.verify(task, tree)
 
