@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -20,6 +21,7 @@ from pytest_pipeline.execution.workspace import Workspaces
 from pytest_pipeline.forges.base import Forge
 from pytest_pipeline.forges.local import LocalForge
 from pytest_pipeline.host.git import Repository
+from pytest_pipeline.host.git_work_tree import remove
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.model import SessionRecord
 from pytest_pipeline.record.store import Store
@@ -68,30 +70,35 @@ def open_session(
     first = rootdir / next(iter(plans))
     target = find_target(settings.repo, _one_base(chosen, plans), first.parent, rootdir)
     layout = Layout.create(rootdir / settings.state_dir, new_session_id())
-    source, base = mirror(target, layout, settings.author)
-    pipeline = Pipeline(
-        settings=settings,
-        layout=layout,
-        rootdir=rootdir,
-        base=base,
-        mirror=source,
-        store=Store.open(settings.store or layout.store_url),
-        forge=forge or _forge(settings, layout),
-        agents=agents,
-        observer=observer,
-        workspaces=Workspaces(layout.scratch, settings.max_workspaces),
-        plans=plans,
-    )
-    facts = {
-        "agent": ", ".join(names),
-        "forge": pipeline.forge.name,
-        "repository": target.name,
-        "base_commit": base,
-        "versions": _versions(pipeline.mirror),
-    }
-    started = now()
-    required = settings.until_consecutive or settings.count
-    pipeline.store.open_session(SessionRecord(layout.session, started, required, settings.count, facts))
+    with ExitStack() as undo:
+        undo.callback(remove, str(layout.scratch))
+        forge = forge or _forge(settings, layout)
+        source, base = mirror(target, layout, settings.author)
+        pipeline = Pipeline(
+            settings=settings,
+            layout=layout,
+            rootdir=rootdir,
+            base=base,
+            mirror=source,
+            store=Store.open(settings.store or layout.store_url),
+            forge=forge,
+            agents=agents,
+            observer=observer,
+            workspaces=Workspaces(layout.scratch, settings.max_workspaces),
+            plans=plans,
+        )
+        undo.callback(pipeline.store.close)
+        facts = {
+            "agent": ", ".join(names),
+            "forge": forge.name,
+            "repository": target.name,
+            "base_commit": base,
+            "versions": _versions(source),
+        }
+        started = now()
+        required = settings.until_consecutive or settings.count
+        pipeline.store.open_session(SessionRecord(layout.session, started, required, settings.count, facts))
+        undo.pop_all()
     return Opened(pipeline, target, facts, started)
 
 
