@@ -77,7 +77,7 @@ def slug(path: str) -> str:
     """
     parts = PurePosixPath(path).with_suffix("").parts
     words = [re.sub(r"[^A-Za-z0-9_-]+", "-", part).strip("-") for part in parts]
-    changed = tuple(words) != parts or words == ["base"]
+    changed = tuple(words) != parts or not path.endswith(".md") or ".".join(words).lower() == "base"
     return ".".join(filter(None, words)) + (f"-{sha256(path.encode()).hexdigest()[:6]}" if changed else "")
 
 
