@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from pytest_pipeline.cases.lifecycle import Lifecycle, lifecycle_of
 from pytest_pipeline.cases.nodes import BatchNode, FinalStateItem, RunNode, TaskItem
-from pytest_pipeline.cases.order import in_dependency_order
+from pytest_pipeline.cases.order import Order
 from pytest_pipeline.errors import PlanError
 from pytest_pipeline.plans.model import Mark, Plan
 from pytest_pipeline.plans.reader import read_plan
@@ -68,32 +69,29 @@ class PlanFile(pytest.Module):
         for mark in self.plan.options.marks:
             self.add_marker(mark_decorator(mark))
         lifecycle = lifecycle_of(self.config, self.settings)
+        order = Order.of(self.plan)
         count = self.settings.count
         width = max(2, len(str(count)))
         for run in range(1, count + 1):
             if count == 1:
-                yield from collect_run(self, lifecycle, self.plan, run)
+                yield from collect_run(self, lifecycle, self.plan, order, run)
             else:
                 node: RunNode = RunNode.from_parent(self, name=f"run-{run:0{width}d}")
-                node.content = partial(collect_run, node, lifecycle, self.plan, run)
+                node.content = partial(collect_run, node, lifecycle, self.plan, order, run)
                 yield node
 
 
 def collect_run(
-    parent: pytest.Collector, lifecycle: Lifecycle, plan: Plan, run: int
+    parent: pytest.Collector, lifecycle: Lifecycle, plan: Plan, order: Order, run: int
 ) -> Iterator[pytest.Item | pytest.Collector]:
-    """The batches of one run of a plan in the order of their dependencies, and its final state."""
-    ordered = in_dependency_order(plan)
+    """The batches of one run of a plan, each with its tasks, and its final state."""
     for batch in plan.batches:
         node: BatchNode = BatchNode.from_parent(parent, name=f"batch-{batch.number}")
-        items = [TaskItem.make(node, lifecycle, plan, batch, task, run, ordered) for task in batch.tasks]
-        names = [item.name for item in items]
-        for item in items:
-            if names.count(item.name) > 1:
-                raise parent.CollectError(
-                    f"{plan.path}: two tasks of batch {batch.number} become {item.name}. Rename one."
-                )
-        node.items = items
+        places = zip(batch.tasks, order.places(lifecycle.plan_number(plan), run, batch), strict=True)
+        node.items = [TaskItem.make(node, lifecycle, plan, batch, task, place, order) for task, place in places]
+        for name, times in Counter(item.name for item in node.items).items():
+            if times > 1:
+                raise parent.CollectError(f"{plan.path}: two tasks of batch {batch.number} become {name}. Rename one.")
         yield node
     yield FinalStateItem.make(parent, lifecycle, plan, run)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MethodType
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_pipeline.cases.describe import describe, slug
-from pytest_pipeline.cases.order import Place, TaskKey, needs_of
+from pytest_pipeline.cases.order import Order, Place
 from pytest_pipeline.cases.story import tell
 from pytest_pipeline.errors import PipelineError, TaskFailure
 from pytest_pipeline.plans.model import Batch, Plan, Task
@@ -19,12 +20,16 @@ from pytest_pipeline.record.model import Outcome
 
 if TYPE_CHECKING:
     from _pytest._code.code import TerminalRepr, TracebackStyle
+    from typing_extensions import Self
 
     from pytest_pipeline.cases.lifecycle import Lifecycle
     from pytest_pipeline.execution.attempt import Attempt
 
 FINAL_STATE = "final-state"
 _LAST = 10**9  # behind every task
+
+Body = Callable[["CaseItem"], None]
+"""What an item calls in its call phase, itself as the only argument; carries its marks and description."""
 
 
 class RunNode(pytest.Collector):
@@ -47,7 +52,7 @@ class BatchNode(pytest.Collector):
         return self.items
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CaseKey:
     """One item of a plan in one run, within a session; ``batch`` is empty for the final state."""
 
@@ -57,26 +62,52 @@ class CaseKey:
     task: str
 
 
-def perform(request: pytest.FixtureRequest) -> None:
-    """Do the task: the body of every plan item, a function so that fixtures and every plugin's respect come with it."""
-    item = request.node
-    assert isinstance(item, CaseItem)
+def perform(item: CaseItem, /) -> None:
+    """Do the task: the body of every plan item, a function so that fixtures and every plugin's respect come with it.
+
+    Pytest looks for no fixture behind a parameter that has no name for callers.
+    """
     item.perform()
 
 
 class CaseItem(pytest.Function):
     """What task items and final-state items share. Setup prepares, call performs, teardown cleans up."""
 
+    # A Function has nearly as many attributes as Python shares the names of; a few more, and each item pays for a
+    # dictionary of its own, 1.5 KB.
+    __slots__ = ("attempt", "case", "lifecycle", "needs", "performed", "place", "plan")
+
     lifecycle: Lifecycle
     plan: Plan
     case: CaseKey
     place: Place
     needs: tuple[CaseKey, ...]
-    title: str
-    heading: str
-    line: int
-    attempt: Attempt | None = None
-    performed = False
+    attempt: Attempt | None
+    performed: bool
+
+    @classmethod
+    def build(cls, parent: pytest.Collector, name: str, lifecycle: Lifecycle, plan: Plan, body: Body = perform) -> Self:
+        """An item whose body is bound to it; what makes it this case is still to be said."""
+        item: Self = cls.from_parent(parent, name=name, callobj=body)
+        item.obj = MethodType(body, item)
+        item.lifecycle, item.plan = lifecycle, plan
+        item.attempt, item.performed = None, False
+        return item
+
+    @property
+    def title(self) -> str:
+        """What the record calls it."""
+        raise NotImplementedError
+
+    @property
+    def heading(self) -> str:
+        """What a reader of failures calls it."""
+        return self.title
+
+    @property
+    def line(self) -> int:
+        """Where it stands in the plan."""
+        return 1
 
     def open_attempt(self) -> Attempt:
         """A new attempt at this item."""
@@ -140,32 +171,40 @@ class PipelineWarning(pytest.PytestWarning):
 class TaskItem(CaseItem):
     """One task in one run."""
 
+    __slots__ = ("batch", "task")
+
     batch: Batch
     task: Task
 
     @classmethod
     def make(
-        cls,
-        parent: BatchNode,
-        lifecycle: Lifecycle,
-        plan: Plan,
-        batch: Batch,
-        task: Task,
-        run: int,
-        ranks: Mapping[TaskKey, int],
+        cls, parent: BatchNode, lifecycle: Lifecycle, plan: Plan, batch: Batch, task: Task, place: Place, order: Order
     ) -> TaskItem:
-        """The item of a task; its rank decides about the order of execution."""
-        body = _own_body(task, verbose=lifecycle.describes) if task.options.marks or lifecycle.describes else perform
-        item: TaskItem = cls.from_parent(parent, name=f"{slug(task.id)}-{slug(task.title)}".strip("-"), callobj=body)
-        item.lifecycle, item.plan, item.batch, item.task = lifecycle, plan, batch, task
-        item.case = CaseKey(run, plan.path, batch.number, task.id)
-        rank = ranks[batch.number, task.id]
-        first = min(ranks[batch.number, each.id] for each in batch.tasks)
-        item.place = Place(lifecycle.plan_number(plan), run, first, rank)
-        item.needs = tuple(CaseKey(run, plan.path, *key) for key in needs_of(plan, batch, task))
-        item.title, item.heading, item.line = task.title, f"task {task.id}: {task.title}", task.line
-        item.extra_keyword_matches.update((task.id, f"batch-{batch.number}"))
+        """The item of a task; its place decides about the order of execution."""
+        own = task.options.marks or lifecycle.describes
+        body = _own_body(task, verbose=lifecycle.describes) if own else perform
+        item = cls.build(parent, f"{slug(task.id)}-{slug(task.title)}".strip("-"), lifecycle, plan, body)
+        item.batch, item.task = batch, task
+        item.case = CaseKey(place.run, plan.path, batch.number, task.id)
+        item.place = place
+        item.needs = tuple(CaseKey(place.run, plan.path, *key) for key in order.needs[batch.number, task.id])
+        item.extra_keyword_matches.update((task.id, parent.name))
         return item
+
+    @property
+    def title(self) -> str:
+        """The task's title."""
+        return self.task.title
+
+    @property
+    def heading(self) -> str:
+        """Its id and title."""
+        return f"task {self.task.id}: {self.task.title}"
+
+    @property
+    def line(self) -> int:
+        """The line of its heading."""
+        return self.task.line
 
     def open_attempt(self) -> Attempt:
         """A new attempt at the task."""
@@ -174,12 +213,12 @@ class TaskItem(CaseItem):
         return TaskRun(self.lifecycle.pipeline, self.case.run, self.plan, self.batch, self.task)
 
 
-def _own_body(task: Task, *, verbose: bool) -> Callable[[pytest.FixtureRequest], None]:
+def _own_body(task: Task, *, verbose: bool) -> Body:
     """A body of the task's own, to carry its marks and, for ``--collect-only -v``, what will be run."""
     from pytest_pipeline.cases.collect import mark_decorator
 
-    def body(request: pytest.FixtureRequest) -> None:
-        perform(request)
+    def body(item: CaseItem, /) -> None:
+        item.perform()
 
     body.__doc__ = describe(task) if verbose else None
     for mark in task.options.marks:
@@ -190,17 +229,21 @@ def _own_body(task: Task, *, verbose: bool) -> Callable[[pytest.FixtureRequest],
 class FinalStateItem(CaseItem):
     """The last item of a plan in a run: everything still holds on the run's base branch."""
 
+    __slots__ = ()
+
     @classmethod
     def make(cls, parent: pytest.Collector, lifecycle: Lifecycle, plan: Plan, run: int) -> FinalStateItem:
         """The item; it comes after every task of its plan and run."""
-        item: FinalStateItem = cls.from_parent(parent, name=FINAL_STATE, callobj=perform)
-        item.lifecycle, item.plan = lifecycle, plan
+        item = cls.build(parent, FINAL_STATE, lifecycle, plan)
         item.case = CaseKey(run, plan.path, "", FINAL_STATE)
         item.place = Place(lifecycle.plan_number(plan), run, _LAST, _LAST)
         item.needs = ()
-        item.title = item.heading = "final state"
-        item.line = 1
         return item
+
+    @property
+    def title(self) -> str:
+        """Its only name."""
+        return "final state"
 
     def open_attempt(self) -> Attempt:
         """A new look at the final state."""

@@ -14,7 +14,7 @@ TaskKey = tuple[str, str]
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where an item stands: number of its plan in the session, run, and rank of batch and task in the plan."""
 
@@ -59,10 +59,36 @@ def _resolve(plan: Plan, batch: Batch, number: str | None, task: str) -> TaskKey
     raise KeyError(f"task {task} of batch {number}")
 
 
-def in_dependency_order(plan: Plan) -> Mapping[TaskKey, int]:
-    """The rank of each task when dependencies go first and the order of the file decides everything else."""
-    needs = {(batch.number, task.id): needs_of(plan, batch, task) for batch in plan.batches for task in batch.tasks}
-    return {key: rank for rank, key in enumerate(needs_first(list(needs), needs.__getitem__, lambda key: key))}
+@dataclass(frozen=True)
+class Order:
+    """The order within a plan: dependencies go first, and the order of the file decides everything else.
+
+    Args:
+        needs: what must have passed before a task.
+        ranks: the place of each task in that order.
+    """
+
+    needs: Mapping[TaskKey, tuple[TaskKey, ...]]
+    ranks: Mapping[TaskKey, int]
+
+    @classmethod
+    def of(cls, plan: Plan) -> Order:
+        """The order of a plan whose dependencies have been checked."""
+        needs = {(batch.number, task.id): needs_of(plan, batch, task) for batch in plan.batches for task in batch.tasks}
+        ordered = needs_first(list(needs), needs.__getitem__, lambda key: key)
+        return cls(needs, {key: rank for rank, key in enumerate(ordered)})
+
+    def places(self, plan: int, run: int, batch: Batch) -> list[Place]:
+        """The places of a batch's tasks, in the order of the file.
+
+        Args:
+            plan: number of the plan in the session.
+            run: number of the run.
+            batch: the batch.
+        """
+        ranks = [self.ranks[batch.number, task.id] for task in batch.tasks]
+        first = min(ranks)
+        return [Place(plan, run, first, rank) for rank in ranks]
 
 
 def needs_first(
