@@ -49,7 +49,9 @@ def make_parametrised(project: Path, tests: int) -> None:
     """As many test functions, made by parameters."""
     project.mkdir(parents=True)
     for number in range(FILES):
-        text = f"import pytest\n\n@pytest.mark.parametrize('n', range({tests // FILES}))\ndef test_nothing(n):\n    pass\n"
+        text = (
+            f"import pytest\n\n@pytest.mark.parametrize('n', range({tests // FILES}))\ndef test_nothing(n):\n    pass\n"
+        )
         (project / f"test_{number}.py").write_text(text, "utf-8")
     _configure(project)
 

@@ -42,7 +42,12 @@ def main(words: Sequence[str] | None = None) -> None:
         more = median([mine.seconds - bare.seconds for mine, bare in pairs])
         work = median([mine.processor - bare.processor for mine, bare in pairs])
         rows.append(
-            (name, f"{median([each.seconds for each in usages]) * 1000:.0f}", f"{more * 1000:+.1f}", f"{work * 1000:+.1f}")
+            (
+                name,
+                f"{median([each.seconds for each in usages]) * 1000:.0f}",
+                f"{more * 1000:+.1f}",
+                f"{work * 1000:+.1f}",
+            )
         )
     table(f"idle: 1 trivial test, {options.rounds} rounds", ("", "ms", "more ms", "more ms of processor"), rows)
     print("target: at most 10 ms more")

@@ -95,7 +95,8 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Non
     print(f"\n{title}")
     for row in (head, ["-" * width for width in widths], *rows):
         first, *rest = (
-            cell.rjust(width) if at else cell.ljust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.rjust(width) if at else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         print("  ".join([first, *rest]).rstrip(), flush=True)
 
@@ -104,7 +105,9 @@ def arguments(description: str, rounds: int) -> argparse.ArgumentParser:
     """The options that every benchmark has."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=rounds, help=f"interleaved rounds (default: {rounds})")
-    parser.add_argument("--where", type=Path, default=default_place(), help="directory to work in (default: %(default)s)")
+    parser.add_argument(
+        "--where", type=Path, default=default_place(), help="directory to work in (default: %(default)s)"
+    )
     return parser
 
 
