@@ -261,8 +261,6 @@ class Repository:
             GitError: refused.
         """
         ref = f"refs/heads/{branch}"
-        if self._carry_to(target, commit, ref, expected):
-            return
         self.run(
             "push",
             "--quiet",
@@ -275,14 +273,8 @@ class Repository:
             environment=environment,
         )
 
-    def _carry_to(self, target: str, commit: str, ref: str, expected: str | None) -> bool:
-        """Push without git's transport, between two directories; False where git is to do it, or to refuse it."""
-        objects = git_carry.objects_of_bare(target)
-        if objects is None or not git_carry.carry(commit, self._objects, objects):
-            return False
-        return Repository(Path(target)).update_refs([RefUpdate(ref, commit, expected)])
-
     def _carry_from(self, source: str, refspecs: Sequence[str]) -> bool:
+        """Fetch without git's transport, between two directories; False where git is to do it, or to refuse it."""
         objects = git_carry.objects_of_bare(source)
         if objects is None or not all(_FULL_REF.fullmatch(each) for each in refspecs):
             return False

@@ -1,7 +1,7 @@
-"""Carry a few new commits from one repository of this machine to another, object by object, without a process.
+"""Fetch a few new commits from one repository of this machine into another, object by object, without a process.
 
-A push between two directories starts seven processes. What the pipeline pushes is nearly always one small commit on top
-of one that the other side has; everything else is left to git.
+A fetch between two directories starts several processes. What the pipeline fetches is nearly always one small commit on
+top of one that it has; everything else is left to git. Pushes always go through git: they are what is to be proven.
 """
 
 from __future__ import annotations

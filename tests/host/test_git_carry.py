@@ -24,9 +24,16 @@ class World:
         self.url = str(self.target.git_dir)
         self.work.push(self.url, self.start, "base", expected=None)
 
-    def check(self, branch: str, commit: str) -> None:
-        """The branch is there with everything that it needs."""
-        assert self.target.resolve(f"refs/heads/{branch}") == commit
+    def fetch(self, commit: str, commands: list[str]) -> list[str]:
+        """Fetch a commit of the store into the target; the git commands that this took."""
+        self.work.run("update-ref", "refs/heads/work", commit)
+        commands.clear()
+        self.target.fetch(str(self.work.git_dir), ["refs/heads/work"])
+        return list(commands)
+
+    def check(self, commit: str) -> None:
+        """The commit is there with everything that it needs."""
+        self.target.run("update-ref", "refs/heads/work", commit)
         assert git(self.target.git_dir, "fsck", "--strict", "--no-dangling") == ""
         git(self.target.git_dir, "rev-list", "--objects", "--all")
         assert self.target.tree(commit).entries() == self.work.tree(commit).entries()
@@ -62,33 +69,27 @@ CHANGES: dict[str, Mapping[str, str | bytes | None]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_small_push_needs_one_process(world: World, commands: list[str], change: str) -> None:
+def test_a_small_fetch_needs_no_process(world: World, commands: list[str], change: str) -> None:
     commit = commit_files(world.work, world.start, CHANGES[change])
-    commands.clear()
-    world.work.push(world.url, commit, "work", expected=None)
-    assert commands == ["update-ref"]
-    world.check("work", commit)
+    assert world.fetch(commit, commands) == []
+    world.check(commit)
 
 
 def test_a_file_that_becomes_a_directory_arrives(world: World, commands: list[str]) -> None:
     middle = commit_files(world.work, world.start, {"a.txt": None, "src/deep/b.txt": None})
     commit = commit_files(world.work, middle, {"a.txt/inside": "1", "src/deep": "a file now"})
-    commands.clear()
-    world.work.push(world.url, commit, "work", expected=None)
-    assert commands == ["update-ref"]
-    world.check("work", commit)
+    assert world.fetch(commit, commands) == []
+    world.check(commit)
 
 
 def test_a_merge_of_what_is_there_arrives(world: World, commands: list[str]) -> None:
     one = commit_files(world.work, world.start, {"one": "1"})
-    world.work.push(world.url, one, "one", expected=None)
+    world.fetch(one, commands)
     two = commit_files(world.work, world.start, {"two": "2"})
     tree = world.work.commit(commit_files(world.work, one, {"two": "2"})).tree
     merge = world.work.commit_tree(tree, [two, one], "merge", author=AUTHOR)
-    commands.clear()
-    world.work.push(world.url, merge, "work", expected=None)
-    assert commands == ["update-ref"]
-    world.check("work", merge)
+    assert world.fetch(merge, commands) == []
+    world.check(merge)
 
 
 def test_what_is_much_or_not_on_top_is_left_to_git(world: World, commands: list[str]) -> None:
@@ -100,45 +101,37 @@ def test_what_is_much_or_not_on_top_is_left_to_git(world: World, commands: list[
     long = world.start
     for number in range(30):
         long = world.work.commit_tree(world.work.commit(one).tree, [long], f"{number}", author=AUTHOR)
-    for number, commit in enumerate([many, large, unrelated, merge, long]):
-        commands.clear()
-        world.work.push(world.url, commit, f"work-{number}", expected=None)
-        assert commands == ["push"]
-        world.check(f"work-{number}", commit)
+    for commit in [many, large, unrelated, merge, long]:
+        assert world.fetch(commit, commands) == ["fetch"]
+        world.check(commit)
 
 
-def test_a_target_that_is_not_bare_is_left_to_git(tmp_path: Path, world: World) -> None:
+def test_a_fetch_of_a_branch_that_is_not_there_is_an_error(world: World) -> None:
+    with pytest.raises(GitError, match="refs/heads/none"):
+        world.target.fetch(str(world.work.git_dir), ["refs/heads/none"])
+
+
+def test_a_push_always_goes_through_git(world: World, commands: list[str]) -> None:
+    commit = commit_files(world.work, world.start, {"new": "1"})
+    commands.clear()
+    world.work.push(world.url, commit, "work", expected=None)
+    assert commands == ["push"]
+
+
+def test_a_push_to_a_branch_that_is_checked_out_is_refused(tmp_path: Path, world: World) -> None:
     git(tmp_path, "clone", "--quiet", "--branch=base", world.url, "checkout")
     commit = commit_files(world.work, world.start, {"new": "1"})
     with pytest.raises(GitError, match="checked out"):
         world.work.push(str(tmp_path / "checkout" / ".git"), commit, "base", expected=world.start)
 
 
-def test_a_small_fetch_needs_no_process(tmp_path: Path, world: World, commands: list[str]) -> None:
-    other = Repository.create(tmp_path / "other.git", alternates=[world.work.objects])
-    commit = commit_files(world.work, world.start, {"new": "1", "src/deep/x": "2"})
-    world.work.push(world.url, commit, "work", expected=None)
-    apart = Repository.create(tmp_path / "apart.git")
-    apart.fetch(world.url, [f"{world.start}:refs/heads/seed"])
-    commands.clear()
-    other.fetch(world.url, ["refs/heads/work", "refs/heads/base"])
-    apart.fetch(world.url, ["refs/heads/work", "refs/heads/base"])
-    assert commands == []
-    assert apart.tree(commit).read("src/deep/x") == b"2"
-    apart.run("update-ref", "refs/heads/work", commit)
-    assert git(apart.git_dir, "fsck", "--strict") == ""
-
-
-def test_a_fetch_of_a_branch_that_is_not_there_is_an_error(tmp_path: Path, world: World) -> None:
-    with pytest.raises(GitError, match="refs/heads/none"):
-        world.work.fetch(world.url, ["refs/heads/none"])
-
-
 class Killed(BaseException):
     """Stands for SIGKILL."""
 
 
-def test_wherever_a_push_is_killed_the_next_one_completes_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wherever_a_fetch_is_killed_the_next_one_completes_it(
+    world: World, commands: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = commit_files(world.work, world.start, {"x/y": "1", "src/deep/b.txt": "B\n"})
     second = commit_files(world.work, first, {"x/z": "2"})
     original = Objects.write
@@ -155,16 +148,16 @@ def test_wherever_a_push_is_killed_the_next_one_completes_it(world: World, monke
         with monkeypatch.context() as patch:
             patch.setattr(Objects, "write", write)
             try:
-                world.work.push(world.url, second, "work", expected=None)
+                world.fetch(second, commands)
             except Killed:
                 git(world.target.git_dir, "fsck", "--strict")  # a commit that is there has all that it needs
                 continue
         assert survived == 6 + 3 + 2  # what is new in the first, what is new in the second, and the two commits
         break
-    world.check("work", second)
+    world.check(second)
 
 
-def test_a_damaged_object_is_not_carried(world: World) -> None:
+def test_a_damaged_object_is_not_carried(world: World, commands: list[str]) -> None:
     commit = commit_files(world.work, world.start, {"new": "content"})
     blob = world.work.tree(commit).entries()["new"].sha
     other = world.work.run("hash-object", "-w", "--stdin", stdin=b"other").stdout.decode().strip()
@@ -172,5 +165,5 @@ def test_a_damaged_object_is_not_carried(world: World) -> None:
     place.chmod(0o644)
     place.write_bytes((world.work.objects / other[:2] / other[2:]).read_bytes())
     with pytest.raises(GitError, match="is damaged"):
-        world.work.push(world.url, commit, "work", expected=None)
-    assert world.target.resolve("refs/heads/work") is None
+        world.fetch(commit, commands)
+    assert world.target.resolve(commit) is None
