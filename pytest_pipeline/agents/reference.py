@@ -33,7 +33,7 @@ class ReferenceAgent:
             HostError: the machine cannot write files or run a shell.
         """
         if not request.reference:
-            return AgentResult(AgentStatus.FAILED, _NO_REFERENCE, cost_usd=Decimal(0))
+            return AgentResult(AgentStatus.UNAVAILABLE, _NO_REFERENCE, cost_usd=Decimal(0))
         replay = _Replay(request, on_event)
         try:
             for part in request.reference:

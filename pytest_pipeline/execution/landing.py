@@ -123,7 +123,9 @@ class Landing:
         forge, repository = self.run.forge, self.run.repository
         found = forge.find_pull_request(self.branch)
         state = found.state if found else None
-        self._demand(state is PullRequestState.MERGED, "that the pull request is merged", f"The pull request is {state}.")
+        self._demand(
+            state is PullRequestState.MERGED, "that the pull request is merged", f"The pull request is {state}."
+        )
         assert found is not None
         self._demand(
             found.base == self.run.base_branch,
@@ -136,7 +138,9 @@ class Landing:
             f"the merge commit {merged} in {self.run.base_branch}",
             f"The history of {self.run.base_branch}, from {head} back, does not hold it.",
         )
-        self._demand(forge.branch_head(self.branch) is None, f"that {self.branch} is deleted", f"{self.branch} is still there.")
+        self._demand(
+            forge.branch_head(self.branch) is None, f"that {self.branch} is deleted", f"{self.branch} is still there."
+        )
         self._confirm_tree(merged, tree)
 
     def _confirm_tree(self, merged: str, tree: str) -> None:
@@ -145,7 +149,9 @@ class Landing:
         self.facts["merge_base"] = parent
         if parent == self.base:
             found = repository.commit(merged).tree
-            self._demand(found == tree, f"that the merged tree is the verified one, {tree}", f"The merged tree is {found}.")
+            self._demand(
+                found == tree, f"that the merged tree is the verified one, {tree}", f"The merged tree is {found}."
+            )
             return
         findings = judge(
             self.task, repository.tree(parent), repository.tree(merged), repository.changes(parent, merged)

@@ -52,7 +52,9 @@ def front_matter_end(lines: Sequence[str]) -> int:
     return 0
 
 
-def read_options(text: str, first_line: int, problems: Problems, *, where: str) -> Options:
+def read_options(
+    text: str, first_line: int, problems: Problems, *, where: str, whole_run: Sequence[str] = ()
+) -> Options:
     """Read one YAML block.
 
     Args:
@@ -60,6 +62,7 @@ def read_options(text: str, first_line: int, problems: Problems, *, where: str) 
         first_line: number of its first line in the file.
         problems: where every error goes, each with its own line.
         where: what the block is called in messages, for example "the front matter".
+        whole_run: keys that must not be here, because they hold for a whole run.
     """
     loader = yaml.SafeLoader(text)
     try:
@@ -74,7 +77,7 @@ def read_options(text: str, first_line: int, problems: Problems, *, where: str) 
             first_line + node.start_mark.line, f"{where} is not a mapping. Write one 'key: value' on each line."
         )
         return Options()
-    return _Reader(loader, first_line, problems, where).read(node)
+    return _Reader(loader, first_line, problems, where, whole_run).read(node)
 
 
 def _line_of(error: Exception) -> int:
@@ -90,7 +93,10 @@ def _reason(error: Exception) -> str:
 
 
 class _Reader:
-    def __init__(self, loader: yaml.SafeLoader, first_line: int, problems: Problems, where: str) -> None:
+    def __init__(
+        self, loader: yaml.SafeLoader, first_line: int, problems: Problems, where: str, whole_run: Sequence[str]
+    ) -> None:
+        self._whole_run = whole_run
         self._loader = loader
         self._first_line = first_line
         self._problems = problems
@@ -131,7 +137,9 @@ class _Reader:
 
     def _read_key(self, key: str, key_node: yaml.Node, node: yaml.Node) -> None:
         try:
-            if key in BY_PLAN_KEY:
+            if key in self._whole_run:
+                self._error(key_node, f"'{key}' holds for a whole run. Move it to the front matter.")
+            elif key in BY_PLAN_KEY:
                 option = BY_PLAN_KEY[key]
                 self._values[option.name] = option.parse(self._plain(node))
             elif key == "environment":

@@ -234,7 +234,7 @@ def _read_overrides(body: Body, fields: list[Field], problems: Problems) -> Opti
     if not fences:
         return Options()
     content = fences[0].content(body.lines)
-    return read_options(content, fences[0].first + 2, problems, where="the 'yaml pipeline' block")
+    return read_options(content, fences[0].first + 2, problems, where="the 'yaml pipeline' block", whole_run=("base",))
 
 
 def says_done(status: str) -> bool:

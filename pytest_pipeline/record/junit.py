@@ -34,9 +34,18 @@ ATTEMPT_FACTS: Mapping[str, str] = MappingProxyType(
         "pull_request_state": "merged or open",
         "merge_commit": "commit that the merge made",
         "own_checks": "number of verification commands and predicates that the task brings",
-        "judge": "number of acceptance criteria in prose, which a person must judge",
+        "judge": "number of criteria in prose and of refused commands, which a person must judge",
         "vacuous": "yes when the verification passed before the agent had started, else no",
         "undeclared": "paths that were changed without being declared",
+        "base_branch": "the run's base branch, which pull requests are merged into",
+        "parent_commit": "commit of the base branch that the task started from",
+        "merge_base": "commit of the base branch that it was merged onto",
+        "transcript": "what the agent printed, as a path relative to the rootdir",
+        "agent_committed": "yes when the agent made commits of its own, which are squashed into ours, else no",
+        "agent_survivors": "number of processes that the agent had left behind; they were killed",
+        "refused_as": "kind of the failure that Expect: failure asked for",
+        "refusal": "its first line",
+        "merges": "number of merges on the base branch, in a final state",
     }
 )
 """Facts about an attempt by their names in the store."""

@@ -176,7 +176,7 @@ class _Told:
             if (value := attempt.properties.get("judge", "")).isdecimal()
         }
         if criteria := sum(map(int, prose.values())):
-            yield f"for a person to judge: {_count(criteria, 'acceptance criterion', 'acceptance criteria')} in prose"
+            yield f"for a person to judge: {_count(criteria, 'criterion', 'criteria')} in prose"
         undeclared = [each for each in self._attempts() if each.properties.get("undeclared")]
         if undeclared:
             yield f"undeclared changes: in {_count(len(undeclared), 'attempt')} (property undeclared names the paths)"

@@ -43,10 +43,10 @@ def replay(workspace: Path, *parts: SolutionPart, wall_time: float = 60.0, limit
     return make_agent("reference", Settings()).run(request, print)
 
 
-def test_a_task_without_a_reference_fails_and_says_what_to_write(workspace: Path) -> None:
+def test_without_a_reference_the_agent_is_unavailable_so_that_no_refusal_can_be_read_into_it(workspace: Path) -> None:
     result = replay(workspace)
 
-    assert result.status is AgentStatus.FAILED
+    assert result.status is AgentStatus.UNAVAILABLE
     assert "**Reference:**" in result.message
     assert "another agent" in result.message
 

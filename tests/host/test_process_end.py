@@ -181,7 +181,10 @@ def test_a_listing_finds_a_job_by_its_marker_or_by_its_group(yard: Yard, means: 
     with subprocess.Popen(["sleep", "600"], env={"ONE": yard.witness, "TWO": "2"}, start_new_session=True) as child:
         listing = Listing(None)
         listing.begin(*((-1, yard.witness) if means == "the marker" else (child.pid, "no such marker")))
-        found = listing.find()
+        found: dict[int, int] = {}
+        deadline = time.monotonic() + 20
+        while not found and time.monotonic() < deadline:  # its environment is to be seen only after its exec
+            found = listing.find()
         child.kill()
     assert found == {child.pid: child.pid}
 

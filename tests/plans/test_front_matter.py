@@ -123,3 +123,9 @@ def test_ordinary_yaml_blocks_stay_in_the_prompt() -> None:
 def test_every_settable_key_is_known(key: str) -> None:
     messages = errors_of(f"---\n{key}: []\n---\n{TASK}") if key else []
     assert all("is not a key" not in message for message in messages)
+
+
+def test_a_task_cannot_set_what_holds_for_a_whole_run() -> None:
+    assert errors_of("### Task 1: A\n```yaml pipeline\nbase: main\n```\n") == [
+        "plan.md:3: 'base' holds for a whole run. Move it to the front matter."
+    ]

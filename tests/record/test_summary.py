@@ -204,7 +204,7 @@ def test_what_a_reader_must_know_is_said() -> None:
         "run time: median 34 min 0 s of 2 runs",
         "no check of their own, judged by files alone: 1 task (1.1 of plans/hello.md)",
         "vacuous checks, which passed before the agent had started: 1 task (1.1 of plans/hello.md)",
-        "for a person to judge: 2 acceptance criteria in prose",
+        "for a person to judge: 2 criteria in prose",
         "undeclared changes: in 1 attempt (property undeclared names the paths)",
         "retried: 1 task run (run 1, 1.1 of plans/hello.md: 2 attempts)",
         "overlapping in time: runs 1-2",
