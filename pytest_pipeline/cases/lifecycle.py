@@ -137,13 +137,13 @@ class Lifecycle:
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """The header: who does the work, on what, and where the record is."""
-        lines = [f"{note}" for plan in self.plans.values() for note in plan.notes]
+        lines = [str(note) for plan in self.plans.values() for note in plan.notes]
         if self.opened is None:
             return lines
         target, facts = self.opened.target, self.opened.facts
-        base = facts["base_commit"][:12]
+        base, count = facts["base_commit"][:12], self.settings.count
         lines += [
-            f"pipeline: session {self.pipeline.session}, {self.settings.count} run(s), "
+            f"pipeline: session {self.pipeline.session}, {count} run{'s' if count > 1 else ''}, "
             f"agent {facts['agent']}, forge {facts['forge']}",
             f"pipeline: repository {target.name}, base commit {base}",
         ]

@@ -16,6 +16,7 @@ from pytest_pipeline.cases.order import Order, Place
 from pytest_pipeline.cases.story import tell
 from pytest_pipeline.errors import PipelineError, TaskFailure
 from pytest_pipeline.plans.model import Batch, Plan, Task
+from pytest_pipeline.record.junit import clean
 from pytest_pipeline.record.model import Outcome
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class TaskItem(CaseItem):
     @property
     def heading(self) -> str:
         """Its id and title."""
-        return f"task {self.task.id}: {self.task.title}"
+        return clean(f"task {self.task.id}: {self.task.title}")
 
     @property
     def line(self) -> int:

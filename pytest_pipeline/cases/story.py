@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_pipeline.errors import TaskFailure
+from pytest_pipeline.record.junit import clean
 
 if TYPE_CHECKING:
     from pytest_pipeline.cases.nodes import CaseKey
@@ -33,7 +34,7 @@ def tell(failure: TaskFailure, title: str, case: CaseKey, count: int) -> str:
         lines += _field("look at", failure.look_at)
     if failure.output.strip():
         lines += ["  last lines of output:", *(f"    | {each}" for each in failure.output.rstrip().splitlines())]
-    return "\n".join(lines)
+    return "\n".join(map(clean, lines))  # agents and commands write what they like, also to steer a terminal
 
 
 def _field(name: str, text: str) -> list[str]:
