@@ -91,6 +91,7 @@ class AgentResult:
     model: str | None = None
     session_id: str | None = None
     survivors: int = 0
+    truncated: bool = False  # whether the transcript holds less than was written
 
 
 class Agent(Protocol):

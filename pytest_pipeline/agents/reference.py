@@ -61,6 +61,7 @@ class _Replay:
     request: AgentRequest
     on_event: OnEvent
     survivors: int = 0
+    truncated: bool = False
     started: float = field(default_factory=time.monotonic)
 
     def apply(self, part: SolutionPart) -> None:
@@ -73,7 +74,9 @@ class _Replay:
 
     def result(self, status: AgentStatus, message: str, output: str = "") -> AgentResult:
         self._note(message)
-        return AgentResult(status, message, output=output, cost_usd=Decimal(0), survivors=self.survivors)
+        return AgentResult(
+            status, message, output=output, cost_usd=Decimal(0), survivors=self.survivors, truncated=self.truncated
+        )
 
     def _write(self, part: SolutionPart) -> None:
         self._workspace.write(part.path, part.content)
@@ -102,6 +105,7 @@ class _Replay:
         self._note("runs a shell block")
         completed = run(self._command(part.content, left), self.on_event)
         self.survivors += completed.survivors
+        self.truncated = self.truncated or completed.truncated
         if completed.timed_out:
             raise self._timeout(completed.tail)
         if completed.exit_code:

@@ -168,6 +168,8 @@ class TaskRun(Attempt):
         self.facts["agent_committed"] = "yes" if workspace.agent_committed() else "no"
         if result.survivors:
             self.facts["agent_survivors"] = str(result.survivors)
+        if result.truncated:
+            self.facts["transcript_truncated"] = "yes"
 
     def _inspect(self, workspace: Workspace, tree: str) -> None:
         """What no agent may leave, whatever the task; and that it left anything at all where something is expected."""
