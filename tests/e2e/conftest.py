@@ -12,12 +12,6 @@ from tests.e2e.world import Project
 from tests.host.git_world import source_repository
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """These tests run pytest."""
-    if not config.pluginmanager.has_plugin("pytester"):
-        config.pluginmanager.import_plugin("pytester")
-
-
 @pytest.fixture
 def bare_project(
     pytester: pytest.Pytester, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch

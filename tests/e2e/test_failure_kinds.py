@@ -297,22 +297,27 @@ def test_a_failure_has_the_right_kind_and_message(project: Project, row: Case, r
 
 
 @pytest.mark.parametrize("row", UNREADABLE, ids=lambda row: row.what)
-def test_an_unreadable_plan_is_told_by_file_and_line(project: Project, row: Case, record_property: Recorder) -> None:
+def test_an_unreadable_plan_is_told_by_file_and_line_and_others_still_run(
+    project: Project, row: Case, record_property: Recorder
+) -> None:
+    project.write({"plans/good.md": plan(task(files=A, does=MAKES_IT))})
+
     ran = carried_out(project, row)
 
     said = next((line for line in ran.text.splitlines() if re.search(row.message, line)), "")
     for name, value in (("what", row.what), ("kind", "plan (at collection)"), ("message", said)):
         record_property(name, value)
     assert said, ran.text
-    assert ran.exit_code == 2
+    assert ran.exit_code == 1
     assert "Traceback" not in ran.text
-    assert not project.state.exists(), "no agent was started"
+    assert {each.key.plan for each in ran.task_runs} == {"plans/good.md"}
+    assert ran.commits() == ["Do 1.1"]
 
 
 def carried_out(project: Project, row: Case) -> Ran:
     project.write({"conftest.py": "\n".join(line.removeprefix("    ") for line in row.conftest.splitlines())})
     place = project.path / "plans/p.md"
-    place.parent.mkdir()
+    place.parent.mkdir(exist_ok=True)
     place.write_bytes(row.text if isinstance(row.text, bytes) else row.text.encode())
     thread = threading.Thread(target=row.meanwhile or (lambda _project: None), args=(project,))
     thread.start()
