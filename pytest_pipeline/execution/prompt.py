@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
+from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import (
@@ -35,13 +36,7 @@ def render(plan: Plan, task: Task, *, template: Path | None = None) -> str:
     Raises:
         SettingsError: the template is not there or wrong; names file and line.
     """
-    environment = Environment(
-        loader=_loader(template),
-        undefined=StrictUndefined,
-        autoescape=False,  # Markdown for a model, not HTML
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = _environment(template)
     name = HOUSE if template is None else template.name
     try:
         return environment.get_template(name).render(_variables(plan, task)).strip() + "\n"
@@ -49,6 +44,18 @@ def render(plan: Plan, task: Task, *, template: Path | None = None) -> str:
         raise _wrong(f"{error.filename or name}:{error.lineno}", error) from None
     except (TemplateError, OSError, TypeError, ValueError, ArithmeticError, LookupError) as error:
         raise _wrong(_line_of(error, template), error) from None
+
+
+@lru_cache(maxsize=8)
+def _environment(template: Path | None) -> Environment:
+    """Kept, because it keeps compiled templates; it compiles those anew that were changed meanwhile."""
+    return Environment(
+        loader=_loader(template),
+        undefined=StrictUndefined,
+        autoescape=False,  # Markdown for a model, not HTML
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def _loader(template: Path | None) -> BaseLoader:
