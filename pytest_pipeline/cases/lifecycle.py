@@ -1,4 +1,7 @@
-"""A session from collection to verdict: one object, registered as a plugin when the first plan is met."""
+"""A session from collection to verdict: one object, registered as a plugin when the first plan is met.
+
+What carries tasks out, and keeps the record, is imported when a session is opened: to look at plans needs none of it.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_pipeline.agents import make_agent
-from pytest_pipeline.agents.base import Agent
 from pytest_pipeline.cases.arranging import plan_items, put_needs_first, repeat_by
 from pytest_pipeline.cases.ledger import Ledger
 from pytest_pipeline.cases.nodes import CaseItem
 from pytest_pipeline.cases.observing import HookObserver, ask
-from pytest_pipeline.cases.verdict import Closing
 from pytest_pipeline.errors import PipelineError, TaskFailure
 from pytest_pipeline.events import RunFinished
-from pytest_pipeline.execution.opening import Opened, open_session
-from pytest_pipeline.execution.pipeline import Pipeline
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.criterion import judge, run_outcome
 from pytest_pipeline.record.junit import testcase_properties
@@ -26,6 +24,11 @@ from pytest_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
+
+    from pytest_pipeline.agents.base import Agent
+    from pytest_pipeline.cases.verdict import Closing
+    from pytest_pipeline.execution.opening import Opened
+    from pytest_pipeline.execution.pipeline import Pipeline
 
 _LIFECYCLE = pytest.StashKey["Lifecycle"]()
 _PREFIX = "pipeline."
@@ -112,6 +115,8 @@ class Lifecycle:
         return not interrupted and not only_looks and not hasattr(self.config, "workerinput")
 
     def _open(self) -> None:
+        from pytest_pipeline.execution.opening import open_session
+
         selected = {item.case.plan: self.plans[item.case.plan] for item in self.items}
         hook = self.config.hook.pytest_pipeline_forge
         try:
@@ -128,6 +133,8 @@ class Lifecycle:
 
     def _agent(self, settings: Settings) -> Agent:
         """The agent for some settings; hooks choose before names do."""
+        from pytest_pipeline.agents import make_agent
+
         key = settings.agent, settings.agent_command, settings.model
         if key not in self._agents:
             hook = self.config.hook.pytest_pipeline_agent
@@ -280,6 +287,8 @@ class Lifecycle:
         """Close what was interrupted, decide the criterion, and set exit code and suite properties."""
         if self.opened is None:
             return
+        from pytest_pipeline.cases.verdict import Closing
+
         for item in self.items:
             if item.attempt is not None:
                 item.attempt.finish(Outcome.INTERRUPTED, "The session ended before it did.")
