@@ -261,7 +261,10 @@ class Lifecycle:
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """A run is over when its last item will not be tried again."""
         item = self._by_id.get(nodeid)
-        if item is not None and self.opened is not None and self.ledger.close(item.case):
+        if item is None or self.opened is None:
+            return
+        item.attempt = None  # the store has it; thousands of them would only fill memory
+        if self.ledger.close(item.case):
             self._finish_run(item.case.run)
 
     def _finish_run(self, run: int) -> None:
