@@ -53,7 +53,13 @@ class CommandAgent:
         )
         status, message = self._verdict(completed, request.limits.wall_time)
         on_event(message)
-        return AgentResult(status, message, output=completed.tail, survivors=completed.survivors, truncated=completed.truncated)
+        return AgentResult(
+            status,
+            message,
+            output=completed.tail,
+            survivors=completed.survivors,
+            truncated=completed.truncated,
+        )
 
     @property
     def _program(self) -> str:
