@@ -35,7 +35,7 @@ class TestExitCode:
         result = project.run("plans")
 
         assert result.code == pytest.ExitCode.TESTS_FAILED
-        assert "criterion not met: 0 of 1 consecutive runs (broken by run 1: 1.1" in result.text
+        assert "criterion not met: 0 of 1 consecutive runs (broken by run 1: task 1.1" in result.text
 
     @pytest.mark.parametrize(
         "arguments",
@@ -203,7 +203,7 @@ class TestInterrupted:
         code, text = interrupt_when(started, project.path)
 
         assert code == pytest.ExitCode.INTERRUPTED, text
-        assert "criterion not met: 0 of 1 consecutive runs (broken by run 1: 1.1 of plans/plan.md" in " ".join(
+        assert "criterion not met: 0 of 1 consecutive runs (broken by run 1: task 1.1 of plans/plan.md" in " ".join(
             text.split()
         )
         assert "I interrupted" in text
@@ -216,7 +216,7 @@ class TestInterrupted:
         result = project.run_apart("test_python.py", "plans")
 
         assert result.code == pytest.ExitCode.INTERRUPTED
-        assert "criterion not met: 0 of 1 consecutive runs (only 0 of 1 planned runs took place)" in result.text
+        assert "criterion not met: 0 of 1 consecutive runs (only 0 of 1 runs took place)" in result.text
 
 
 def interrupt_when(there: Path, cwd: Path) -> tuple[int, str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_pipeline.cases.order import SCOPES, Place, in_dependency_order, needs_first, needs_of
+from pytest_pipeline.cases.order import SCOPES, Order, Place, needs_first, needs_of
 from pytest_pipeline.plans.model import Batch, Options, Plan, Task, TaskNeed
 
 Graph = Mapping[int, frozenset[int]]
@@ -151,6 +151,6 @@ class TestNeedsOf:
             Batch("1", "", 1, tasks=(a_task("1.1"),)),
         )
 
-        ranks = in_dependency_order(plan)
+        ranks = Order.of(plan).ranks
 
         assert sorted(ranks, key=ranks.__getitem__) == [("1", "1.1"), ("3", "3.1"), ("3", "3.2"), ("2", "2.1")]

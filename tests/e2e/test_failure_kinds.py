@@ -143,7 +143,7 @@ RUN = [
         files=("Modify: `kept.txt`",),
         reference="```diff\n--- a/kept.txt\n+++ b/kept.txt\n@@ -1 +1 @@\n-none\n+some\n```",
     ),
-    case("the task has no reference", "agent", "The task has no reference solution to replay"),
+    case("the task has no reference", "infrastructure", "The task has no reference solution to replay"),
     case(
         "a transcript is full, and the agent fails",
         "agent",
