@@ -156,6 +156,10 @@ class Lifecycle:
         ]
         if "reference" in facts["agent"].split(", "):
             lines.append("pipeline: the reference agent replays the plan's own solutions; no model takes part")
+        lines += [
+            f"pipeline: the base commit holds {path} with its references, so the agent can read the solutions there"
+            for path in self.opened.readable
+        ]
         if target.dirty:
             lines.append("pipeline: the checkout has changes that are not committed; no run will see them")
         return lines

@@ -116,6 +116,9 @@ class Attempt:
         except PipelineError as error:
             self.failure = self._as_failure(error)
             raise self.failure from error
+        finally:
+            if self.failure is not None:
+                self.failure.look_at = self.failure.look_at or self.facts.get("transcript", "")
 
     def _as_failure(self, error: PipelineError) -> TaskFailure:
         step = self.steps.current if self._admitted else "prepare"

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -20,7 +19,7 @@ from pytest_pipeline.execution.target import Target, find_target, mirror
 from pytest_pipeline.execution.workspace import Workspaces
 from pytest_pipeline.forges.base import Forge
 from pytest_pipeline.forges.local import LocalForge
-from pytest_pipeline.host.git import Repository
+from pytest_pipeline.host.git import Repository, Tree
 from pytest_pipeline.host.git_work_tree import remove
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.model import SessionRecord
@@ -30,12 +29,19 @@ from pytest_pipeline.settings import Settings
 
 @dataclass(frozen=True)
 class Opened:
-    """An open session, and what its header says."""
+    """An open session, and what its header says.
+
+    Args:
+        pipeline: the session as this process sees it.
+        target: where its runs start.
+        facts: what the record says of it.
+        readable: plans whose solutions an agent can read in its workspace.
+    """
 
     pipeline: Pipeline
     target: Target
     facts: Mapping[str, str]
-    started: datetime
+    readable: tuple[str, ...]
 
 
 def new_session_id() -> str:
@@ -69,7 +75,7 @@ def open_session(
     names = sorted({agent.name for agent in map(agents, _agent_settings(settings, plans))})
     first = rootdir / next(iter(plans))
     target = find_target(settings.repo, _one_base(chosen, plans), first.parent, rootdir)
-    layout = Layout.create(rootdir / settings.state_dir, new_session_id())
+    layout = Layout.create(_state_place(first.parent, rootdir) / settings.state_dir, new_session_id())
     with ExitStack() as undo:
         undo.callback(remove, str(layout.scratch))
         forge = forge or _forge(settings, layout)
@@ -95,11 +101,35 @@ def open_session(
             "base_commit": base,
             "versions": _versions(source),
         }
-        started = now()
         required = settings.until_consecutive or settings.count
-        pipeline.store.open_session(SessionRecord(layout.session, started, required, settings.count, facts))
+        pipeline.store.open_session(SessionRecord(layout.session, now(), required, settings.count, facts))
+        readable = [] if names == ["reference"] else _readable_references(plans, rootdir, target, source.tree(base))
         undo.pop_all()
-    return Opened(pipeline, target, facts, started)
+    return Opened(pipeline, target, facts, tuple(readable))
+
+
+def _state_place(plans: Path, rootdir: Path) -> Path:
+    """The rootdir; where pytest found none and took a directory above the repository, the repository."""
+    found = Repository.of_checkout(plans)
+    top = found.work_tree.resolve() if found is not None and found.work_tree is not None else rootdir
+    return top if rootdir.resolve() in top.parents else rootdir
+
+
+def _readable_references(plans: Mapping[str, Plan], rootdir: Path, target: Target, base: Tree) -> list[str]:
+    """The plans that lie in the target repository with their own solutions, where every agent can read them."""
+    if target.source is None or target.source.work_tree is None:
+        return []
+    top = target.source.work_tree.resolve()
+    places = {path: (rootdir / path).resolve() for path, plan in plans.items() if _has_reference(plan)}
+    return [
+        path
+        for path, place in places.items()
+        if place.is_relative_to(top) and base.entry(place.relative_to(top).as_posix()) is not None
+    ]
+
+
+def _has_reference(plan: Plan) -> bool:
+    return any(task.reference for batch in plan.batches for task in batch.tasks)
 
 
 def _versions(repository: Repository) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pytest_pipeline.execution.workspace import Workspace
 from pytest_pipeline.host.process import child_environment
 from pytest_pipeline.plans.model import Plan, Task
@@ -12,18 +14,19 @@ def surroundings(workspace: Workspace, settings: Settings, plan: Plan, task: Tas
     """The whole environment of a child that works in a workspace.
 
     Args:
-        workspace: gives the private HOME and TMPDIR.
+        workspace: gives the private HOME and TMPDIR, which children have unless the user lets the real ones through.
         settings: names what the user lets through.
         plan: its ``environment`` is added.
         task: so is the task's own.
     """
+    private = {"HOME": str(workspace.home), "TMPDIR": str(workspace.temporary)}
+    passed = {name for name in settings.pass_environment if name in os.environ}
     return child_environment(
         settings.pass_environment,
         {
             **plan.options.environment,
             **(task.options.environment if task else {}),
-            "HOME": str(workspace.home),
-            "TMPDIR": str(workspace.temporary),
+            **{name: value for name, value in private.items() if name not in passed},
             "GIT_CEILING_DIRECTORIES": str(workspace.path.parent),
         },
     )

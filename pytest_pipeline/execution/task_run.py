@@ -17,7 +17,7 @@ from pytest_pipeline.execution.pipeline import Pipeline
 from pytest_pipeline.execution.prompt import render
 from pytest_pipeline.execution.surroundings import surroundings
 from pytest_pipeline.execution.workspace import Workspace
-from pytest_pipeline.plans.model import Batch, Expectation, Plan, Task
+from pytest_pipeline.plans.model import Batch, Expectation, Plan, ProseCheck, RefusedCheck, Task
 
 REFUSALS = (FailureKind.PLAN, FailureKind.AGENT, FailureKind.VERIFICATION, FailureKind.OUTCOME)
 """The kinds of failure that ``**Expect:** failure`` asks for: the task was refused, nothing else broke."""
@@ -47,7 +47,7 @@ class TaskRun(Attempt):
     # Setup
 
     def prepare(self) -> None:
-        """Make the workspace, and look in run 1 whether the verification proves anything."""
+        """Make the workspace, and look whether the verification proves anything: in run 1, or always if it must."""
         with self.judged(), self.steps.step("prepare"):
             name = f"{slug(self.plan.path)}/{task_slug(self.key.batch, self.task.id)}"
             again = f"-attempt-{self.number}" if self.number > 1 else ""
@@ -55,12 +55,15 @@ class TaskRun(Attempt):
             self._base = self.run.sync()
             self.workspace = self.pipeline.workspaces.lease(self.run.repository, self._base, self._branch)
             self.facts.update(base_branch=self.run.base_branch, parent_commit=self._base, branch=self._branch)
-            self.facts["judge"] = str(len(self.task.acceptance))
+            prose = [each for each in self.task.verification if isinstance(each, (ProseCheck, RefusedCheck))]
+            self.facts["judge"] = str(len(self.task.acceptance) + len(prose))
             self._examine_verification(self.workspace)
 
     def _examine_verification(self, workspace: Workspace) -> None:
         """A check that passes on the untouched workspace, where changes are expected, proves nothing."""
-        if self.key.run != 1 or self.task.expect is not Expectation.CHANGES or self.task.faults:
+        if self.task.expect is not Expectation.CHANGES or self.task.faults:
+            return
+        if self.key.run != 1 and self.settings.vacuous_checks != "fail":
             return
         report = self.verify(self.task, workspace, workspace.repository.tree(self._base), "verification-before")
         self._vacuous = report.own_checks > 0 and report.passed

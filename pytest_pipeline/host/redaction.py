@@ -12,7 +12,7 @@ MASK = "***"
 SHORTEST = 8
 """Shorter secrets are ignored: masking them would make every text unreadable and say what they are."""
 
-_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|_KEY|CREDENTIAL|AUTH", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|_KEY|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE)
 
 
 class Redactor:

@@ -155,3 +155,33 @@ def test_every_run_starts_from_the_same_commit_and_sees_nothing_of_the_others(pr
     assert found[0] == found[1] == found[2]
     assert ran.last().properties["agent_committed"] == "yes"
     assert [ran.show("a.txt", run) for run in (1, 2, 3)] == [f"the answer of run {n}" for n in range(3)]
+
+
+def test_an_agent_that_can_read_the_solutions_is_told_of(project: Project) -> None:
+    commit_all(project.path, {"plans/p.md": MAKE_A})
+    warning = "pipeline: the base commit holds plans/p.md with its references"
+
+    assert warning in project.run(agent=project.agent("touch a.txt")).passed().text
+    assert warning not in project.run().passed().text, "the reference agent is given them anyway"
+
+
+def test_plans_that_the_base_commit_does_not_hold_are_not_told_of(project: Project) -> None:
+    project.write({"plans/p.md": MAKE_A})
+
+    assert "with its references" not in project.run(agent=project.agent("touch a.txt")).passed().text
+
+
+def test_a_rootdir_above_the_repository_is_no_place_for_the_state(bare_project: Project) -> None:
+    source_repository(bare_project.path / "project", {"plans/p.md": MAKE_A})
+    bare_project.run("project/plans", "--rootdir", str(bare_project.path)).passed()
+
+    assert (bare_project.path / "project" / ".pipeline" / "state.db").is_file()
+    assert not bare_project.state.exists()
+
+
+def test_a_refusal_is_not_proven_by_an_agent_that_has_nothing_to_replay(project: Project) -> None:
+    project.write({"plans/p.md": plan(task(files=["Create: `a.txt`"], expect="failure"))})
+    ran = project.run()
+
+    assert ran.exit_code == 1
+    assert ran.kind() == "infrastructure"

@@ -391,3 +391,40 @@ def test_only_so_many_workspaces_are_kept(stage: Stage) -> None:
     attempts = [stage.attempt(pipeline, act=makes("b.txt"), run=run) for run in (1, 2, 3)]
 
     assert [bool(each.kept) for each in attempts] == [True, True, False]
+
+
+def test_a_vacuous_verification_that_must_fail_fails_in_every_run(stage: Stage) -> None:
+    text = plan(task(files=["Create: `a.txt`"], verification=["test -e kept.txt"]))
+    attempt = stage.attempt(stage.open(text, {"vacuous_checks": "fail"}), act=makes(), run=2)
+
+    assert attempt.facts["vacuous"] == "yes"
+    assert failure(attempt)[0] is FailureKind.VERIFICATION
+
+
+def test_prose_and_refused_commands_are_counted_for_a_person_to_judge(stage: Stage) -> None:
+    text = plan(
+        task(files=["Create: `a.txt`"], Verification="\n- It reads well\n- `npm run dev`\n- `test -e a.txt`")
+        + "**Acceptance Criteria:**\n- [ ] It is friendly\n"
+    )
+    attempt = stage.attempt(stage.open(text), act=makes())
+
+    assert attempt.failure is None, attempt.failure
+    assert (attempt.facts["judge"], attempt.facts["own_checks"]) == ("3", "1")
+
+
+def test_the_home_of_the_user_is_passed_when_the_user_says_so(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/of/the/user")
+    seen: list[str] = []
+    for names in ("", "HOME"):
+        pipeline = stage.open(plan(task(files=["Create: `a.txt`"])), {"pass_environment": names} if names else {})
+        stage.attempt(pipeline, act=both(lambda request: seen.append(request.environment["HOME"]), makes()))
+
+    assert seen[0] != "/home/of/the/user"
+    assert seen[1] == "/home/of/the/user"
+
+
+def test_a_failure_without_a_better_place_leads_to_the_transcript(stage: Stage) -> None:
+    attempt = stage.attempt(stage.open(plan(task(files=["Create: `b.txt`"]))), act=makes())
+
+    assert attempt.failure is not None
+    assert attempt.failure.look_at == attempt.facts["transcript"]

@@ -109,3 +109,8 @@ def test_any_secret_is_masked_in_both_halves_of_a_stream(secret: str, cut: int) 
     data = b"<<" + secret.encode() + b">>"
     stream = Redactor([secret]).stream()
     assert stream.feed(data[:cut]) + stream.feed(data[cut:]) + stream.close() == b"<<***>>"
+
+
+def test_the_name_of_an_author_is_no_secret() -> None:
+    assert not looks_secret("GIT_AUTHOR_NAME")
+    assert looks_secret("BASIC_AUTH")
