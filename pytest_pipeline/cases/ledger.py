@@ -20,6 +20,7 @@ class Ledger:
     def __init__(self, items: Iterable[CaseItem]) -> None:
         self._items = {item.case: item for item in items}
         self._outcomes: dict[CaseKey, Outcome] = {}
+        self._of_plan: dict[tuple[int, str], dict[CaseKey, Outcome]] = {}  # the same by run and plan, without ends
         self._unmerged: set[CaseKey] = set()
         self._pending = Counter(case.run for case in self._items)
         self._done: set[CaseKey] = set()
@@ -33,6 +34,8 @@ class Ledger:
             merged: False when its pull request was left open, as asked.
         """
         self._outcomes[case] = outcome
+        if case.task != FINAL_STATE:
+            self._of_plan.setdefault((case.run, case.plan), {})[case] = outcome
         self._unmerged.discard(case)
         if not merged:
             self._unmerged.add(case)
@@ -81,12 +84,7 @@ class Ledger:
 
     def _reason_without_end(self, item: CaseItem) -> tuple[Outcome, str] | None:
         """The final state of a plan is looked at when one of its tasks has passed."""
-        case = item.case
-        tasks = [
-            outcome
-            for other, outcome in self._outcomes.items()
-            if (other.run, other.plan) == (case.run, case.plan) and other.task != FINAL_STATE
-        ]
+        tasks = self._of_plan.get((item.case.run, item.case.plan), {}).values()
         if Outcome.PASSED in tasks:
             return None
         if tasks and all(outcome is Outcome.COMPLETED for outcome in tasks):
