@@ -19,6 +19,7 @@ from pytest_pipeline.record.model import Outcome, RunRecord, SessionRecord, Task
 from pytest_pipeline.record.store import Store
 
 STORE = "BENCHMARK_STORE"
+_ADMITTED: set[int] = set()
 
 
 class NoAttempt(Attempt):
@@ -27,7 +28,9 @@ class NoAttempt(Attempt):
     def admit(self) -> None:
         """Write it down."""
         store, key = self.pipeline.store, self.key
-        store.admit_run(key.session, key.run, now())
+        if key.run not in _ADMITTED:
+            store.admit_run(key.session, key.run, now())
+            _ADMITTED.add(key.run)
         if not isinstance(store, Forgetful):
             self._admitted = store.admit_attempt(key, self.title, now())
 
