@@ -16,12 +16,20 @@ def plan_items(items: Sequence[pytest.Item]) -> list[CaseItem]:
 
 
 def repeat_by(scope: str, items: list[pytest.Item]) -> None:
-    """Put the items of plans into the order of ``--repeat-scope``, in place; an item that stands twice stays once."""
+    """Put the items of plans into the order of ``--repeat-scope``, in place.
+
+    A case that stands twice stays once: until 9.0, pytest collects a file anew for every time that it is named.
+    """
     key = SCOPES[scope]
-    ours = sorted(dict.fromkeys(plan_items(items)), key=lambda item: key(item.place))
-    places = {item: number for number, item in enumerate(items) if isinstance(item, CaseItem)}
-    items[:] = [item for number, item in enumerate(items) if not isinstance(item, CaseItem) or places[item] == number]
-    _place(items, ours)
+    seen: set[CaseKey] = set()
+    items[:] = [item for item in items if not isinstance(item, CaseItem) or _is_new(item.case, seen)]
+    _place(items, sorted(plan_items(items), key=lambda item: key(item.place)))
+
+
+def _is_new(case: CaseKey, seen: set[CaseKey]) -> bool:
+    new = case not in seen
+    seen.add(case)
+    return new
 
 
 def put_needs_first(items: list[pytest.Item]) -> None:

@@ -98,19 +98,22 @@ def needs_first(
 
     Args:
         items: in the order that is wanted.
-        needs: keys of the items that must stand before an item; unknown ones are ignored.
+        needs: keys of the items that must stand before an item; unknown ones are ignored, and circles broken.
         key: the key of an item.
     """
     known = {key(item): item for item in items}
     placed: dict[Hashable, Item] = {}
+    asked: set[Hashable] = set()
     for item in items:
         waiting = [item]
         while waiting:  # no recursion: a plan may be one chain of a thousand tasks
             current = waiting[-1]
-            missing = [need for need in needs(current) if need in known and need not in placed]
-            if not missing or key(current) in placed:
-                placed.setdefault(key(current), current)
+            name = key(current)
+            if name in placed or name in asked:
+                placed.setdefault(name, current)
                 waiting.pop()
             else:
+                asked.add(name)
+                missing = [need for need in needs(current) if need in known and need not in placed]
                 waiting.extend(known[need] for need in reversed(missing))
     return list(placed.values())

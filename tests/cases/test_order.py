@@ -72,6 +72,15 @@ class TestNeedsFirst:
                     waiting = items[: items.index(ahead) + 1]
                     assert any(behind in all_needs(item, needs) for item in waiting)
 
+    @given(st.permutations(range(5)))
+    def test_a_circle_is_broken_somewhere_and_nothing_lost(self, items: list[int]) -> None:
+        order = arranged(items, {item: frozenset({(item + 1) % 5}) for item in range(5)})
+
+        assert sorted(order) == sorted(items)
+
+    def test_what_needs_itself_does_not_wait_for_ever(self) -> None:
+        assert arranged([0], {0: frozenset({0})}) == [0]
+
     def test_a_long_chain_does_not_exhaust_the_stack(self) -> None:
         items = list(range(20_000))
 
