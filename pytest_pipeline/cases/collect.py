@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from pytest_pipeline.cases.describe import item_name
 from pytest_pipeline.cases.lifecycle import Lifecycle, lifecycle_of
 from pytest_pipeline.cases.nodes import BatchNode, FinalStateItem, RunNode, TaskItem
 from pytest_pipeline.cases.order import Order
@@ -36,7 +36,9 @@ def collect_plan(parent: pytest.Collector, path: Path, settings: Settings, *, ex
         plan = read_plan(path, shown.as_posix())
     except PlanError as error:
         plan, fault = None, str(error)
-    if plan is None and not fault:
+    if plan is not None:
+        fault = _equal_names(plan)
+    elif not fault:
         if not explicit:
             return None
         fault = f"{shown}:1: this file holds no task. Write one, for example `## Batch 1: …` and `### Task 1.1: …`."
@@ -44,11 +46,24 @@ def collect_plan(parent: pytest.Collector, path: Path, settings: Settings, *, ex
     file.obj = ModuleType(file.nodeid)
     file.plan, file.fault, file.settings = plan, fault, settings
     lifecycle = lifecycle_of(parent.config, settings)
-    if plan is not None:
-        lifecycle.plans[plan.path] = plan
-    else:
+    if fault:
         lifecycle.unreadable.append(file.nodeid)
+    elif plan is not None:
+        lifecycle.plans[plan.path] = plan
     return file
+
+
+def _equal_names(plan: Plan) -> str:
+    """What is wrong where two tasks of a batch would have one node id; empty where none have."""
+    faults = []
+    for batch in plan.batches:
+        names: set[str] = set()
+        for task in batch.tasks:
+            name = item_name(task)
+            if name in names:
+                faults.append(f"{plan.path}:{task.line}: two tasks of batch {batch.number} become {name}. Rename one.")
+            names.add(name)
+    return "\n".join(faults)
 
 
 class PlanFile(pytest.Module):
@@ -63,7 +78,7 @@ class PlanFile(pytest.Module):
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         """Make the tree of runs, batches and tasks."""
-        if self.plan is None:
+        if self.plan is None or self.fault:
             raise self.CollectError(self.fault)
         register_marks(self.config, self.plan)
         for mark in self.plan.options.marks:
@@ -89,9 +104,6 @@ def collect_run(
         node: BatchNode = BatchNode.from_parent(parent, name=f"batch-{batch.number}")
         places = zip(batch.tasks, order.places(lifecycle.plan_number(plan), run, batch), strict=True)
         node.items = [TaskItem.make(node, lifecycle, plan, batch, task, place, order) for task, place in places]
-        for name, times in Counter(item.name for item in node.items).items():
-            if times > 1:
-                raise parent.CollectError(f"{plan.path}: two tasks of batch {batch.number} become {name}. Rename one.")
         yield node
     yield FinalStateItem.make(parent, lifecycle, plan, run)
 

@@ -18,6 +18,11 @@ def slug(text: str) -> str:
     return words if len(words) <= _MOST else words[:_MOST].rsplit("-", 1)[0]
 
 
+def item_name(task: Task) -> str:
+    """The last part of a task's node id."""
+    return f"{slug(task.id)}-{slug(task.title)}".strip("-")
+
+
 def describe(task: Task) -> str:
     """What ``--collect-only -v`` shows of a task: what will be run, and what is for a person to judge."""
     lines = [

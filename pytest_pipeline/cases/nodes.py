@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_pipeline.cases.describe import describe, slug
+from pytest_pipeline.cases.describe import describe, item_name
 from pytest_pipeline.cases.order import Order, Place
 from pytest_pipeline.cases.story import tell
 from pytest_pipeline.errors import PipelineError, TaskFailure
@@ -184,7 +184,7 @@ class TaskItem(CaseItem):
         """The item of a task; its place decides about the order of execution."""
         own = task.options.marks or lifecycle.describes
         body = _own_body(task, verbose=lifecycle.describes) if own else perform
-        item = cls.build(parent, f"{slug(task.id)}-{slug(task.title)}".strip("-"), lifecycle, plan, body)
+        item = cls.build(parent, item_name(task), lifecycle, plan, body)
         item.batch, item.task = batch, task
         item.case = CaseKey(place.run, plan.path, batch.number, task.id)
         item.place = place

@@ -265,3 +265,14 @@ def test_a_failing_task_names_story_kind_and_transcript(project: Project) -> Non
     assert "task 1.1: Make 1.1, in step verify" in text
     assert "Traceback" not in text
     assert "look at:  .pipeline/sessions/" in text
+
+
+def test_two_tasks_that_would_have_one_id_are_an_error_of_their_plan_alone(project: Project) -> None:
+    twins = (task("1.1").replace("Make 1.1", "2 x"), task("1.1-2").replace("Make 1.1-2", "x"))
+    project.plan(batch("1", *twins), name="plans/bad.md")
+    project.plan(SIMPLE, name="plans/good.md")
+
+    result = project.run("plans", "--count", "2")
+
+    assert "two tasks of batch 1 become 1.1-2-x. Rename one." in result.text
+    assert result.counts == {"passed": 4, "errors": 1}
