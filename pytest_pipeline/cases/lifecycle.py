@@ -5,7 +5,8 @@ What carries tasks out, and keeps the record, is imported when a session is open
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -210,9 +211,10 @@ class Lifecycle:
         """Follow the phases of an item; at the end of the last one its attempt is written down as finished."""
         if not isinstance(item, CaseItem) or self.opened is None:
             return (yield)
-        self._follow(item, call)
-        if call.when == "teardown":
-            self._finish(item)
+        with _ending_the_session():
+            self._follow(item, call)
+            if call.when == "teardown":
+                self._finish(item)
         report = yield
         if call.excinfo is not None and isinstance(call.excinfo.value, PipelineError):
             report.longrepr = str(item.repr_failure(call.excinfo))  # pytest asks it in the call phase only
@@ -269,7 +271,8 @@ class Lifecycle:
             return
         item.attempt = None  # the store has it; thousands of them would only fill memory
         if self.ledger.close(item.case):
-            self._finish_run(item.case.run)
+            with _ending_the_session():
+                self._finish_run(item.case.run)
 
     def _finish_run(self, run: int) -> None:
         outcome = run_outcome([*self.ledger.outcomes(run), *[Outcome.FAILED] * len(self.unreadable)])
@@ -292,8 +295,11 @@ class Lifecycle:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Close what was interrupted, decide the criterion, and set exit code and suite properties."""
-        if self.opened is None:
-            return
+        if self.opened is not None:
+            with _ending_the_session():
+                session.exitstatus = self._close(self.opened, session.testsfailed, exitstatus)
+
+    def _close(self, opened: Opened, failures: int, exitstatus: int) -> int:
         from pytest_pipeline.cases.verdict import Closing
 
         for item in self.items:
@@ -302,9 +308,10 @@ class Lifecycle:
         for run in sorted(self._admitted() - self._finished_runs):
             self._finish_run(run)
         self.notes += [f"{path} cannot be read, so no run is a success." for path in self.unreadable]
-        self._closing = Closing(self.config, self.opened, self.settings, self.notes, self.faults)
-        failed_elsewhere = session.testsfailed > self._failed_reports
-        session.exitstatus = self._closing.decide(exitstatus, failed_elsewhere=failed_elsewhere)
+        closing = Closing(self.config, opened, self.settings, self.notes, self.faults)
+        code = closing.decide(exitstatus, failed_elsewhere=failures > self._failed_reports)
+        self._closing = closing
+        return code
 
     _closing: Closing | None = None
 
@@ -318,6 +325,15 @@ class Lifecycle:
         if self.opened is not None:
             self.pipeline.close()
             self.opened = None
+
+
+@contextmanager
+def _ending_the_session() -> Iterator[None]:
+    """Between items nobody can answer for an error, for example of a full disk under the store: the session ends."""
+    try:
+        yield
+    except PipelineError as error:
+        raise pytest.exit.Exception(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR) from error
 
 
 def _tear_down_before(nextitem: pytest.Item | None, item: pytest.Item) -> None:
