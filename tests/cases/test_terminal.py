@@ -148,7 +148,7 @@ class TestOptions:
 
         assert result.code == 1
         assert "INTERNALERROR" not in result.text
-        assert "FAILED plans/plan.md::batch-1::1.1-make-1.1 - verification: " in result.text
+        assert "FAILED plans/plan.md::batch-1::1.1-make-1.1" in result.text
 
     def test_colour_is_an_addition(self, project: Project) -> None:
         project.plan(batch("1", failing("1.1")))
