@@ -64,11 +64,11 @@ def read_options(
         where: what the block is called in messages, for example "the front matter".
         whole_run: keys that must not be here, because they hold for a whole run.
     """
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)  # looks at every character already
         node = loader.get_single_node()
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        problems.error(first_line + _line_of(error), f"{where} is not YAML: {_reason(error)}. Correct it.")
+        problems.error(first_line + _line_of(error, text), f"{where} is not YAML: {_reason(error)}. Correct it.")
         return Options()
     if node is None or (isinstance(node, yaml.ScalarNode) and node.tag.endswith(":null")):
         return Options()
@@ -80,9 +80,11 @@ def read_options(
     return _Reader(loader, first_line, problems, where, whole_run).read(node)
 
 
-def _line_of(error: Exception) -> int:
+def _line_of(error: Exception, text: str) -> int:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    return int(mark.line) if mark is not None else 0
+    if mark is not None:
+        return int(mark.line)
+    return text.count("\n", 0, getattr(error, "position", 0) or 0)
 
 
 def _reason(error: Exception) -> str:

@@ -129,3 +129,10 @@ def test_a_task_cannot_set_what_holds_for_a_whole_run() -> None:
     assert errors_of("### Task 1: A\n```yaml pipeline\nbase: main\n```\n") == [
         "plan.md:3: 'base' holds for a whole run. Move it to the front matter."
     ]
+
+
+def test_a_control_character_is_told_with_its_line() -> None:
+    for text, line in (("---\nscope: warn\ncontext: a\x1fb\n---\n" + TASK, 3), (f"{TASK}\n```yaml pipeline\n\x1f", 4)):
+        (message,) = errors_of(text)
+        assert message.startswith(f"plan.md:{line}: ")
+        assert "is not YAML: special characters are not allowed. Correct it." in message
