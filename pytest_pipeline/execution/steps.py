@@ -50,10 +50,10 @@ class StepLog:
         """Record what happens inside as the step ``name``."""
         self.current = name
         self._store.begin_step(self._attempt, name, now())
-        self._observer.step_started(StepStarted(self._task, name))
         clock = time.monotonic()
         outcome, detail = Outcome.INTERRUPTED, ""
         try:
+            self._observer.step_started(StepStarted(self._task, name))
             yield
             outcome = Outcome.PASSED
         except Exception as error:
