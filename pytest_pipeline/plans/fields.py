@@ -82,7 +82,7 @@ class Field:
         return self.index + 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Body:
     """The lines of a task or of a group's own text, with its fences; ``hidden`` lines are HTML comments."""
 

@@ -33,7 +33,7 @@ _REST = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GroupHeading:
     """``Batch 3: Title``; ``done`` when the heading itself says so."""
 
@@ -43,7 +43,7 @@ class GroupHeading:
     done: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TaskHeading:
     """``Task 1.1: Title``; ``done`` is None where the heading says nothing, False for an empty checkbox."""
 

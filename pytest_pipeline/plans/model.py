@@ -28,7 +28,7 @@ class Verb(str, enum.Enum):
         return self.value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileChange:
     """One declared file. ``path`` may be a directory (trailing slash) or a glob; ``target`` only for a rename."""
 
@@ -38,7 +38,7 @@ class FileChange:
     target: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CommandCheck:
     """A command, or a fenced block as one script, for ``/bin/sh -c``.
 
@@ -63,7 +63,7 @@ class Predicate(str, enum.Enum):
         return self.value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PredicateCheck:
     """A built-in check. ``paths`` empty means: the files that the task creates, modifies or tests."""
 
@@ -74,7 +74,7 @@ class PredicateCheck:
     argument: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ProseCheck:
     """A sentence for a person to judge; never counted as passed."""
 
@@ -82,7 +82,7 @@ class ProseCheck:
     line: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RefusedCheck:
     """A command that is reported and not run, with the reason: it never ends, mutates git, or has placeholders."""
 
@@ -123,7 +123,7 @@ class Relation(str, enum.Enum):
         return self.value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Condition:
     """One condition on the tree to be merged, for example ``file a.txt contains hello``."""
 
@@ -141,7 +141,7 @@ class ReferenceForm(str, enum.Enum):
     SHELL = "shell"  # a script for /bin/sh
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ReferencePart:
     """One fenced block under ``**Reference:**``; ``path`` only for :attr:`ReferenceForm.FILE`."""
 
@@ -151,7 +151,7 @@ class ReferencePart:
     path: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TaskNeed:
     """A task that must have passed before: by id, and by batch number where the plan names one."""
 
@@ -160,7 +160,7 @@ class TaskNeed:
     batch: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mark:
     """A pytest mark from the plan: ``slow``, or ``{usefixtures: [database]}``."""
 
@@ -168,7 +168,7 @@ class Mark:
     arguments: tuple[object, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Options:
     """What a plan, or one task of it, sets.
 
@@ -182,7 +182,7 @@ class Options:
     context: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Task:
     """One prompt for the agent and what must be true afterwards."""
 
@@ -203,7 +203,7 @@ class Task:
     faults: tuple[Diagnostic, ...] = ()  # make this task fail with kind `plan`, not the file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Batch:
     """A numbered group of tasks. ``parallel`` is true when its tasks do not have to run in order."""
 
@@ -215,7 +215,7 @@ class Batch:
     tasks: tuple[Task, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One Markdown file. ``notes`` are remarks that do not stop it, for example a refused command."""
 

@@ -65,7 +65,7 @@ class Outline:
         return bool(self.loose) or any(group.tasks for group in self.groups)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Heading:
     index: int
     level: int
@@ -73,7 +73,7 @@ class _Heading:
     meaning: GroupHeading | TaskHeading | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Box:
     index: int
     indent: int

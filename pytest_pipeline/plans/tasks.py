@@ -42,7 +42,7 @@ _DONE = re.compile(r"\W*(?:complete|completed|done|finished)\b|\W*?[✅✔☑]|\
 _HASH = re.compile(r"[0-9a-f]{7,40}$")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NeedLine:
     """The ids that one line of a dependency names."""
 
