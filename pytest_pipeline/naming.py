@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-_LIKE_A_PLAN = re.compile(
-    rb"^#{2,6}[ \t]+(?:\W{0,8})(?:Batch|Task)[ \t]+[\w.]+[ \t*]*[:.\-\xe2]", re.MULTILINE | re.IGNORECASE
-)
+# Not compiled here: this module is loaded by every pytest run, and most meet no Markdown.
+_LIKE_A_PLAN = rb"(?im)^#{2,6}[ \t]+(?:\W{0,8})(?:Batch|Task)[ \t]+[\w.]+[ \t*]*[:.\-\xe2]"
 _MOST_BYTES = 1024**2
 
 
@@ -80,6 +79,6 @@ def resembles_plan(path: Path) -> bool:
     """Whether a Markdown file has a heading like those of a plan; a cheap guess, to tell the user of it."""
     try:
         with path.open("rb") as file:
-            return path.stem.lower() != "readme" and _LIKE_A_PLAN.search(file.read(_MOST_BYTES)) is not None
+            return path.stem.lower() != "readme" and re.search(_LIKE_A_PLAN, file.read(_MOST_BYTES)) is not None
     except OSError:
         return False

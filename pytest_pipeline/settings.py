@@ -74,12 +74,9 @@ def _names(raw: object) -> object:
     return tuple(word for word in words if word)
 
 
-_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|m|h)?")
-
-
 def _duration(raw: object) -> object:
     """Seconds, or a number with s, m or h."""
-    match = _DURATION.fullmatch(str(raw).strip())
+    match = re.fullmatch(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|m|h)?", str(raw).strip())
     if isinstance(raw, bool) or match is None or not 0 < float(match["number"]) < float("inf"):
         raise ValueError("must be a duration above zero, for example 90, 90s, 15m or 1h")
     return float(match["number"]) * {"s": 1, "m": 60, "h": 3600}[match["unit"] or "s"]
