@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -276,3 +277,12 @@ def test_two_tasks_that_would_have_one_id_are_an_error_of_their_plan_alone(proje
 
     assert "two tasks of batch 1 become 1.1-2-x. Rename one." in result.text
     assert result.counts == {"passed": 4, "errors": 1}
+
+
+def test_the_collector_of_garbage_is_left_as_it_was(project: Project) -> None:
+    project.plan(batch("1", failing("1.1")))
+    frozen = gc.get_freeze_count()
+
+    project.run("plans")
+
+    assert gc.get_freeze_count() == frozen
