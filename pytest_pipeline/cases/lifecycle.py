@@ -263,7 +263,8 @@ class Lifecycle:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count failures of ours: those of runs that broke a streak may be outlived by it, others not."""
-        if report.failed and report.nodeid in self._by_id and self._by_id[report.nodeid].case.run in self._admitted():
+        item = self._by_id.get(report.nodeid)
+        if report.failed and item is not None and self.opened is not None and item.case.run in self._admitted():
             self._failed_reports += 1
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:

@@ -224,6 +224,18 @@ class TestLookingOnly:
         assert "criterion" not in result.text
         assert not (plan.path / ".pipeline").exists()
 
+    def test_a_fixture_that_fails_is_an_error_of_each_item_and_no_crash(self, plan: Project) -> None:
+        plan.write(
+            "conftest.py", "import pytest\n\n@pytest.fixture(autouse=True)\ndef broken(): raise ValueError('no')\n"
+        )
+
+        result = plan.run("plans", "--setup-only")
+
+        assert result.code == 1
+        assert result.counts == {"errors": 4}
+        assert "INTERNALERROR" not in result.text
+        assert not (plan.path / ".pipeline").exists()
+
     def test_setup_plan_shows_the_fixtures_of_tasks(self, project: Project) -> None:
         project.write("conftest.py", "import pytest\n\n@pytest.fixture\ndef database(): yield\n")
         project.plan(batch("1", task("1.1")), front="marks: [{usefixtures: [database]}]")
