@@ -149,6 +149,11 @@ class Settings:
     store: str | None = None
     explicit: frozenset[str] = frozenset()  # named on the command line: a plan cannot change these
 
+    @property
+    def required(self) -> int:
+        """How many consecutive successful runs the criterion asks for."""
+        return self.until_consecutive or self.count
+
     def with_plan(self, *layers: Mapping[str, object]) -> Settings:
         """These settings as a plan and then a task change them, except where the command line has spoken.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from pytest_pipeline.cases.nodes import FINAL_STATE, CaseItem, CaseKey, TaskItem
+from pytest_pipeline.cases.nodes import CaseItem, CaseKey, TaskItem
 from pytest_pipeline.plans.model import Status
-from pytest_pipeline.record.model import Outcome
+from pytest_pipeline.record.model import FINAL_STATE, Outcome
 
 
 class Ledger:

@@ -20,7 +20,7 @@ from pytest_pipeline.errors import PipelineError, TaskFailure
 from pytest_pipeline.events import RunFinished
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.criterion import judge, run_outcome
-from pytest_pipeline.record.junit import testcase_properties
+from pytest_pipeline.record.junit import PREFIX, testcase_properties
 from pytest_pipeline.record.model import Outcome, TaskRunKey
 from pytest_pipeline.settings import Settings
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from pytest_pipeline.execution.pipeline import Pipeline
 
 _LIFECYCLE = pytest.StashKey["Lifecycle"]()
-_PREFIX = "pipeline."
 
 
 def lifecycle_of(config: pytest.Config, settings: Settings) -> Lifecycle:
@@ -258,7 +257,7 @@ class Lifecycle:
         session = self.pipeline.store.session(self.pipeline.session)
         record = self.pipeline.store.task_run(self._key(item))
         if record is not None:
-            others = [(name, value) for name, value in item.user_properties if not name.startswith(_PREFIX)]
+            others = [(name, value) for name, value in item.user_properties if not name.startswith(PREFIX)]
             item.user_properties[:] = [*others, *testcase_properties(session, record)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -17,7 +17,7 @@ from pytest_pipeline.cases.story import tell
 from pytest_pipeline.errors import PipelineError, TaskFailure
 from pytest_pipeline.plans.model import Batch, Plan, Task
 from pytest_pipeline.record.junit import clean
-from pytest_pipeline.record.model import Outcome
+from pytest_pipeline.record.model import FINAL_STATE, Outcome
 
 if TYPE_CHECKING:
     from _pytest._code.code import TerminalRepr, TracebackStyle
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pytest_pipeline.cases.lifecycle import Lifecycle
     from pytest_pipeline.execution.attempt import Attempt
 
-FINAL_STATE = "final-state"
 _LAST = 10**9  # behind every task
 
 Body = Callable[["CaseItem"], None]

@@ -52,8 +52,7 @@ class Closing:
             failed_elsewhere: whether something failed that is no item of a plan.
         """
         store, session = self._pipeline.store, self._pipeline.session
-        required = self._settings.until_consecutive or self._settings.count
-        self._verdict = verdict = judge(store.runs(session), required, self._settings.count)
+        self._verdict = verdict = judge(store.runs(session), self._settings.required, self._settings.count)
         self._tell_hooks(CriterionDecided(session, verdict.required, verdict.streak, verdict.met))
         code = self._exit_code(exitstatus, failed_elsewhere)
         store.close_session(session, streak=verdict.streak, met=verdict.met, exit_code=code, finished=now())

@@ -63,6 +63,11 @@ class Attempt:
         """Number of the attempt, from 1."""
         return self._admitted.number if self._admitted else 0
 
+    @property
+    def again(self) -> str:
+        """What tells names of branches and files of a later attempt from those of the first."""
+        return f"-attempt-{self.number}" if self.number > 1 else ""
+
     def prepare(self) -> None:
         """Pytest's setup: make ready what the attempt needs."""
         raise NotImplementedError
@@ -92,12 +97,17 @@ class Attempt:
             kind = FailureKind.INFRASTRUCTURE
         if outcome is Outcome.INTERRUPTED:
             kind = FailureKind.INTERRUPTED
-        self.facts["attempt"] = str(self.number)
         self.pipeline.store.finish_attempt(
             self._admitted, outcome, kind, str(self.failure or message), self.facts, now()
         )
-        if kind is not None:
-            self.facts["failure_kind"] = str(kind)
+
+    def failed(
+        self, kind: FailureKind, expected: str, found: str, *, look_at: str = "", output: str = ""
+    ) -> TaskFailure:
+        """A failure of the current step, to be raised; without ``look_at`` it leads to the agent's transcript."""
+        return TaskFailure(
+            kind, step=self.steps.current, expected=expected, found=found, look_at=look_at, output=output
+        )
 
     def note_defect(self, phase: str, text: str) -> None:
         """Blame the machine for what no step foresaw, for example a fixture that failed."""
@@ -137,8 +147,7 @@ class Attempt:
     def transcript(self, name: str) -> Path:
         """The file for the output of the agent or of a verification; its directory exists."""
         task = task_slug(self.key.batch, self.key.task) if self.key.batch else self.key.task
-        again = f"-attempt-{self.number}" if self.number > 1 else ""
-        path = self.pipeline.layout.transcript(self.key.run, self.plan.path, f"{task}{again}-{name}")
+        path = self.pipeline.layout.transcript(self.key.run, self.plan.path, f"{task}{self.again}-{name}")
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 

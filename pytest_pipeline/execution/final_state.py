@@ -14,9 +14,7 @@ from pytest_pipeline.execution.layout import run_prefix, slug
 from pytest_pipeline.execution.outcome import still_holds
 from pytest_pipeline.execution.pipeline import Pipeline
 from pytest_pipeline.plans.model import Expectation, Plan, Task, Verb
-from pytest_pipeline.record.model import Outcome, TaskRunKey
-
-FINAL_STATE = "final-state"
+from pytest_pipeline.record.model import FINAL_STATE, Outcome, TaskRunKey
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ class FinalState(Attempt):
         if unknown or missing:
             found = [f"{commit} is no merge of this session" for commit in unknown]
             found += [f"the merge of {name} is gone" for name in missing]
-            raise self._failure(f"exactly the merges of this run in {self.run.base_branch}", ", ".join(found))
+            raise self._lost(f"exactly the merges of this run in {self.run.base_branch}", ", ".join(found))
         return [recorded[commit] for commit in commits]
 
     def _confirm_files(self, merges: list[Merge]) -> None:
@@ -109,7 +107,11 @@ class FinalState(Attempt):
             lost += [f"{merge.name}: {text}" for text in texts]
             superseded |= _claimed(merge.task)
         if lost:
-            raise self._failure("what each task brought about, still there at the end", " ".join(lost))
+            raise self._lost("what each task brought about, still there at the end", " ".join(lost))
+
+    def _lost(self, expected: str, found: str) -> TaskFailure:
+        look_at = f"git log --first-parent {self.run.base_branch}"
+        return self.failed(FailureKind.OUTCOME, expected, found, look_at=look_at)
 
     def _confirm_verification(self) -> None:
         assert self.workspace is not None
@@ -117,11 +119,10 @@ class FinalState(Attempt):
         for number, task in self._passed():
             report = self.verify(task, self.workspace, tree, f"{FINAL_STATE}-{number}-{task.id}")
             if report.first_failure is not None:
-                raise TaskFailure(
+                raise self.failed(
                     FailureKind.VERIFICATION,
-                    step=self.steps.current,
-                    expected=f"that the verification of task {task.id} still passes at the end of the run",
-                    found=report.first_failure.detail,
+                    f"that the verification of task {task.id} still passes at the end of the run",
+                    report.first_failure.detail,
                     output=report.first_failure.tail,
                 )
             if report.results:
@@ -142,15 +143,6 @@ class FinalState(Attempt):
             for task in batch.tasks
             if (batch.number, task.id) in passed and task.expect is not Expectation.FAILURE
         ]
-
-    def _failure(self, expected: str, found: str) -> TaskFailure:
-        return TaskFailure(
-            FailureKind.OUTCOME,
-            step=self.steps.current,
-            expected=expected,
-            found=found,
-            look_at=f"git log --first-parent {self.run.base_branch}",
-        )
 
 
 def _claimed(task: Task) -> set[str]:

@@ -101,8 +101,7 @@ def open_session(
             "base_commit": base,
             "versions": _versions(source),
         }
-        required = settings.until_consecutive or settings.count
-        pipeline.store.open_session(SessionRecord(layout.session, now(), required, settings.count, facts))
+        pipeline.store.open_session(SessionRecord(layout.session, now(), settings.required, settings.count, facts))
         readable = [] if names == ["reference"] else _readable_references(plans, rootdir, target, source.tree(base))
         undo.pop_all()
     return Opened(pipeline, target, facts, tuple(readable))

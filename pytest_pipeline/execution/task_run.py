@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_pipeline.agents.base import AgentRequest, AgentResult, AgentStatus, Limits, SolutionForm, SolutionPart
@@ -17,10 +18,25 @@ from pytest_pipeline.execution.pipeline import Pipeline
 from pytest_pipeline.execution.prompt import render
 from pytest_pipeline.execution.surroundings import surroundings
 from pytest_pipeline.execution.workspace import Workspace
+from pytest_pipeline.host.git import Change, Tree
 from pytest_pipeline.plans.model import Batch, Expectation, Plan, ProseCheck, RefusedCheck, Task
 
 REFUSALS = (FailureKind.PLAN, FailureKind.AGENT, FailureKind.VERIFICATION, FailureKind.OUTCOME)
 """The kinds of failure that ``**Expect:** failure`` asks for: the task was refused, nothing else broke."""
+
+
+@dataclass(frozen=True)
+class _Left:
+    """What the agent left, against what it started from; read once for all who judge it."""
+
+    base: Tree
+    new: Tree
+    changes: tuple[Change, ...]
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> _Left:
+        repository, tree = workspace.repository, workspace.snapshot()
+        return cls(repository.tree(workspace.commit), repository.tree(tree), repository.changes(workspace.commit, tree))
 
 
 class TaskRun(Attempt):
@@ -50,8 +66,7 @@ class TaskRun(Attempt):
         """Make the workspace, and look whether the verification proves anything: in run 1, or always if it must."""
         with self.judged(), self.steps.step("prepare"):
             name = f"{slug(self.plan.path)}/{task_slug(self.key.batch, self.task.id)}"
-            again = f"-attempt-{self.number}" if self.number > 1 else ""
-            self._branch = f"{run_prefix(self.key.session, self.key.run)}/{name}{again}"
+            self._branch = f"{run_prefix(self.key.session, self.key.run)}/{name}{self.again}"
             self._base = self.run.sync()
             self.workspace = self.pipeline.workspaces.lease(self.run.repository, self._base, self._branch)
             self.facts.update(base_branch=self.run.base_branch, parent_commit=self._base, branch=self._branch)
@@ -93,7 +108,7 @@ class TaskRun(Attempt):
             self.facts["refused_as"] = str(failure.kind)
             self.facts["refusal"] = failure.found.splitlines()[0] if failure.found else ""
         else:
-            raise self._failure(
+            raise self.failed(
                 FailureKind.OUTCOME,
                 "a failure in agent, verification or outcome, as **Expect:** failure says",
                 "Everything passed; nothing was pushed. Correct the plan if the task is meant to succeed.",
@@ -104,11 +119,11 @@ class TaskRun(Attempt):
     def _candidate(self) -> str:
         """The tree to be committed, after agent, verification and judgement."""
         if self.task.faults:
-            raise self._failure(
+            raise self.failed(
                 FailureKind.PLAN, "a task that can be carried out", " ".join(str(fault) for fault in self.task.faults)
             )
         if self._vacuous and self.settings.vacuous_checks == "fail":
-            raise self._failure(
+            raise self.failed(
                 FailureKind.VERIFICATION,
                 "a verification that fails before the work is done",
                 "All of it passes on the untouched workspace. Write a check that only the work can satisfy.",
@@ -116,12 +131,12 @@ class TaskRun(Attempt):
         assert self.workspace is not None
         with self.steps.step("agent"):
             self._run_agent(self.workspace)
-            tree = self.workspace.snapshot()
-            self._inspect(self.workspace, tree)
+            left = _Left.of(self.workspace)
+            self._inspect(left)
         with self.steps.step("verify"):
-            self._demand_verification(self.workspace, tree)
-            self._judge(self.workspace, tree)
-        return tree
+            self._demand_verification(self.workspace, left.new)
+            self._judge(self.workspace, left)
+        return left.new.sha
 
     def _run_agent(self, workspace: Workspace) -> None:
         agent = self.pipeline.agents(self.settings)
@@ -147,11 +162,10 @@ class TaskRun(Attempt):
         if result.status is AgentStatus.OK:
             return
         kind = FailureKind.INFRASTRUCTURE if result.status is AgentStatus.UNAVAILABLE else FailureKind.AGENT
-        raise self._failure(
+        raise self.failed(
             kind,
             "that the agent ends with success",
             f"The agent ended as {result.status}: {result.message}",
-            look_at=self.facts["transcript"],
             output=result.output,
         )
 
@@ -174,28 +188,24 @@ class TaskRun(Attempt):
         if result.truncated:
             self.facts["transcript_truncated"] = "yes"
 
-    def _inspect(self, workspace: Workspace, tree: str) -> None:
+    def _inspect(self, left: _Left) -> None:
         """What no agent may leave, whatever the task; and that it left anything at all where something is expected."""
-        repository = workspace.repository
-        changes = repository.changes(self._base, tree)
-        if not changes and self.task.expect is not Expectation.NO_CHANGES:
-            raise self._failure(
+        if not left.changes and self.task.expect is not Expectation.NO_CHANGES:
+            raise self.failed(
                 FailureKind.AGENT,
                 "that the agent changes files",
                 "The agent ended with success and changed nothing.",
-                look_at=self.facts["transcript"],
             )
-        base, new = repository.tree(self._base), repository.tree(tree)
-        faults = problems(changes, base, new, max_file_size=self.settings.max_file_size)
+        faults = problems(left.changes, left.base, left.new, max_file_size=self.settings.max_file_size)
         if faults:
-            raise self._failure(FailureKind.AGENT, "a tree that can be committed", " ".join(faults))
+            raise self.failed(FailureKind.AGENT, "a tree that can be committed", " ".join(faults))
 
-    def _demand_verification(self, workspace: Workspace, tree: str) -> None:
-        report = self.verify(self.task, workspace, workspace.repository.tree(tree), "verification")
+    def _demand_verification(self, workspace: Workspace, tree: Tree) -> None:
+        report = self.verify(self.task, workspace, tree, "verification")
         self.facts["own_checks"] = str(report.own_checks)
         failed = report.first_failure
         if failed is not None:
-            raise self._failure(
+            raise self.failed(
                 FailureKind.VERIFICATION,
                 "that the task's verification passes",
                 failed.detail,
@@ -203,13 +213,9 @@ class TaskRun(Attempt):
                 output=failed.tail,
             )
 
-    def _judge(self, workspace: Workspace, tree: str) -> None:
-        repository = workspace.repository
-        changes = repository.changes(self._base, tree)
-        new = repository.tree(tree)
-        findings = judge(
-            self.task, repository.tree(self._base), new, changes, ignored=self._ignored(workspace, new.entries())
-        )
+    def _judge(self, workspace: Workspace, left: _Left) -> None:
+        ignored = self._ignored(workspace, left.new.entries())
+        findings = judge(self.task, left.base, left.new, left.changes, ignored=ignored)
         faults = list(findings.failures)
         if findings.undeclared:
             self.facts["undeclared"] = ", ".join(findings.undeclared)
@@ -218,10 +224,10 @@ class TaskRun(Attempt):
                 faults.append(f"There are {text}. Declare them under **Files:**, or use scope: warn.")
             else:
                 self.warnings.append(text)
-        changed = tuple(change.path for change in changes)
-        faults += self.pipeline.observer.judge(Candidate(self.reference, workspace.path, changed, new.read))
+        changed = tuple(change.path for change in left.changes)
+        faults += self.pipeline.observer.judge(Candidate(self.reference, workspace.path, changed, left.new.read))
         if faults:
-            raise self._failure(FailureKind.OUTCOME, "files as the plan declares them", " ".join(faults))
+            raise self.failed(FailureKind.OUTCOME, "files as the plan declares them", " ".join(faults))
 
     def _ignored(self, workspace: Workspace, entries: Collection[str]) -> Collection[str]:
         """Declared files that lie in the workspace but not in the tree, because git ignores them."""
@@ -247,10 +253,3 @@ class TaskRun(Attempt):
             base=self._base,
         )
         landing.land(tree)
-
-    def _failure(
-        self, kind: FailureKind, expected: str, found: str, *, look_at: str = "", output: str = ""
-    ) -> TaskFailure:
-        return TaskFailure(
-            kind, step=self.steps.current, expected=expected, found=found, look_at=look_at, output=output
-        )

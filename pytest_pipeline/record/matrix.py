@@ -10,7 +10,7 @@ from itertools import groupby
 
 from pytest_pipeline.record.columns import fit, plain, shorten, shorten_left
 from pytest_pipeline.record.columns import width as columns_of
-from pytest_pipeline.record.model import Outcome, RunRecord, TaskRunKey, TaskRunRecord
+from pytest_pipeline.record.model import FINAL_STATE, Outcome, RunRecord, TaskRunKey, TaskRunRecord
 
 SYMBOLS: Mapping[Outcome, str] = {
     Outcome.PASSED: ".",
@@ -21,8 +21,6 @@ SYMBOLS: Mapping[Outcome, str] = {
     Outcome.RUNNING: "?",
 }
 WORDS: Mapping[Outcome, str] = {outcome: str(outcome) for outcome in Outcome} | {Outcome.RUNNING: "unfinished"}
-
-FINAL_STATE = "final-state"
 
 _LABEL_LEAST = 28  # columns for a task's name before runs are drawn closer together
 _BLOCKS_MOST = 4  # blocks of runs below one another before runs are counted instead of drawn

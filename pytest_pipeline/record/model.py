@@ -10,6 +10,9 @@ from types import MappingProxyType
 
 from pytest_pipeline.errors import FailureKind
 
+FINAL_STATE = "final-state"
+"""What stands for a task's id in the key of the last item of a plan in a run."""
+
 
 class Outcome(str, enum.Enum):
     """How a task run or a run ended; RUNNING while it has not."""
