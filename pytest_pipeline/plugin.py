@@ -15,7 +15,8 @@ import pytest
 
 from pytest_pipeline import hookspecs, naming
 from pytest_pipeline.errors import SettingsError
-from pytest_pipeline.settings import OPTIONS, Settings, build
+from pytest_pipeline.options import OPTIONS
+from pytest_pipeline.settings import Settings, build
 
 if TYPE_CHECKING:
     from pytest_pipeline.cases.collect import PlanFile
@@ -40,7 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             if option.metavar:
                 group.addoption(option.flag, dest=option.name, metavar=option.metavar, default=None, help=option.help)
             else:
-                group.addoption(option.flag, dest=option.name, action="store_false", default=None, help=option.help)
+                action = "store_true" if option.sets else "store_false"
+                group.addoption(option.flag, dest=option.name, action=action, default=None, help=option.help)
         if option.ini:
             parser.addini(f"pipeline_{option.name}", option.help, default=None)
 

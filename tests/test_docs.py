@@ -22,6 +22,7 @@ import pytest_pipeline.execution.task_run
 from pytest_pipeline import events, hookspecs
 from pytest_pipeline.cases.verdict import CRITERION_NOT_MET
 from pytest_pipeline.errors import FailureKind
+from pytest_pipeline.options import OPTIONS, Option
 from pytest_pipeline.plans import fields, front_matter, grammar, parse_plan, read_plan
 from pytest_pipeline.plans.model import (
     CommandCheck,
@@ -42,7 +43,7 @@ from pytest_pipeline.record.junit import SUITE_PROPERTIES, TESTCASE_PROPERTIES
 from pytest_pipeline.record.matrix import SYMBOLS
 from pytest_pipeline.record.model import Outcome, RunRecord, SessionRecord, TaskRunKey, TaskRunRecord
 from pytest_pipeline.record.summary import summary
-from pytest_pipeline.settings import OPTIONS, Option, Settings
+from pytest_pipeline.settings import Settings
 
 pytest_plugins = ["pytester"]
 
@@ -128,7 +129,9 @@ def _default(option: Option) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, float):
         return f"`{value / 60:g}m`"
-    if option.name.startswith("max_") and value >= 1024**2:
+    if isinstance(value, tuple):
+        return f"`{', '.join(value)}`"
+    if isinstance(value, int) and value >= 1024**2:
         return f"`{value // 1024**2} MiB`"
     return f"`{value}`"
 

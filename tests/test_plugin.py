@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pytest_pipeline.settings import OPTIONS
+from pytest_pipeline.options import OPTIONS
 
 from .cases.conftest import Project, batch, failing, project, task
 

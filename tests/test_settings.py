@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_pipeline.errors import SettingsError
-from pytest_pipeline.settings import BY_NAME, BY_PLAN_KEY, OPTIONS, Option, Settings, build
+from pytest_pipeline.options import BY_NAME, BY_PLAN_KEY, OPTIONS, Option
+from pytest_pipeline.settings import Settings, build
 
 SCALARS = st.text() | st.integers() | st.floats() | st.none() | st.booleans()
 
@@ -55,7 +56,7 @@ class TestValues:
         with pytest.raises(ValueError, match="must be a whole number"):
             parsed("count", raw)
 
-    @pytest.mark.parametrize(("raw", "value"), [("0", 0.0), (2, 2.0), ("2.5", 2.5)])
+    @pytest.mark.parametrize(("raw", "value"), [("0.01", 0.01), (2, 2.0), ("2.5", 2.5)])
     def test_numbers(self, raw: object, value: float) -> None:
         assert parsed("budget_usd", raw) == value
 

@@ -6,7 +6,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_pipeline.agents.base import AgentRequest, AgentResult, AgentStatus, Limits, SolutionForm, SolutionPart
+from pytest_pipeline.agents.base import (
+    AgentRequest,
+    AgentResult,
+    AgentStatus,
+    Conduct,
+    Limits,
+    SolutionForm,
+    SolutionPart,
+)
 from pytest_pipeline.errors import FailureKind, TaskFailure
 from pytest_pipeline.events import Candidate
 from pytest_pipeline.execution.attempt import Attempt
@@ -141,23 +149,8 @@ class TaskRun(Attempt):
     def _run_agent(self, workspace: Workspace) -> None:
         agent = self.pipeline.agents(self.settings)
         transcript = self.transcript("agent")
-        prompt = self.pipeline.observer.prompt(self.reference, render(self.plan, self.task, template=self._template()))
         self.facts.update(agent=agent.name, agent_version=agent.version, transcript=self.pipeline.shown(transcript))
-        result = agent.run(
-            AgentRequest(
-                prompt=prompt,
-                workspace=workspace.path,
-                limits=Limits(self.settings.wall_time, self.settings.turns, self.settings.budget_usd),
-                environment=surroundings(workspace, self.settings, self.plan, self.task),
-                transcript=transcript,
-                transcript_limit=self.settings.max_transcript,
-                model=self.settings.model,
-                reference=tuple(
-                    SolutionPart(SolutionForm(part.form.value), part.content, part.path) for part in self.task.reference
-                ),
-            ),
-            lambda _line: None,
-        )
+        result = agent.run(self._request(workspace, transcript), lambda _line: None)
         self._note(result, workspace)
         if result.status is AgentStatus.OK:
             return
@@ -167,6 +160,32 @@ class TaskRun(Attempt):
             "that the agent ends with success",
             f"The agent ended as {result.status}: {result.message}",
             output=result.output,
+        )
+
+    def _request(self, workspace: Workspace, transcript: Path) -> AgentRequest:
+        settings = self.settings
+        prompt = render(self.plan, self.task, template=self._template())
+        return AgentRequest(
+            prompt=self.pipeline.observer.prompt(self.reference, prompt),
+            workspace=workspace.path,
+            limits=Limits(settings.wall_time, settings.turns, settings.budget_usd),
+            environment=surroundings(workspace, settings, self.plan, self.task),
+            transcript=transcript,
+            transcript_limit=settings.max_transcript,
+            model=settings.model,
+            reference=tuple(
+                SolutionPart(SolutionForm(part.form.value), part.content, part.path) for part in self.task.reference
+            ),
+            conduct=Conduct(
+                tools=settings.allowed_tools,
+                permission_mode=settings.permission_mode,
+                effort=settings.effort,
+                system_prompt=settings.append_system_prompt or "",
+                project_instructions=settings.project_instructions,
+            ),
+            case=f"{slug(self.plan.path)}/{task_slug(self.key.batch, self.task.id)}",
+            run=self.key.run,
+            trouble=self.task.trouble,
         )
 
     def _template(self) -> Path | None:

@@ -20,20 +20,26 @@ class Output:
         transcript: the file that is appended to, or None.
         limit: most bytes that are written to it.
         redactor: masks secrets.
-        on_line: is called with each complete line, cut at :data:`LINE_CHARACTERS`.
+        on_line: is called with each complete line.
+        longest: characters at which a line is cut for it; None: never.
 
     Raises:
         HostError: the transcript cannot be opened, or later: written.
     """
 
     def __init__(
-        self, transcript: Path | None, limit: int, redactor: Redactor, on_line: Callable[[str], None] | None
+        self,
+        transcript: Path | None,
+        limit: int,
+        redactor: Redactor,
+        on_line: Callable[[str], None] | None,
+        longest: int | None = LINE_CHARACTERS,
     ) -> None:
         self._path = transcript
         self._room = limit
         self._limit = limit
         self._stream = redactor.stream()
-        self._lines = Lines(on_line) if on_line else None
+        self._lines = Lines(on_line, longest) if on_line else None
         self._tail = bytearray()
         self._cut = False
         self.truncated = False
@@ -96,14 +102,16 @@ class Output:
 
 
 class Lines:
-    """Cuts a stream into lines of bounded length.
+    """Cuts a stream into lines.
 
     Args:
         on_line: is called with each, decoded, without its end.
+        longest: characters at which one is cut; None: never.
     """
 
-    def __init__(self, on_line: Callable[[str], None]) -> None:
+    def __init__(self, on_line: Callable[[str], None], longest: int | None = LINE_CHARACTERS) -> None:
         self._on_line = on_line
+        self._longest = longest
         self._line = bytearray()
 
     def feed(self, data: bytes) -> None:
@@ -119,7 +127,8 @@ class Lines:
         if self._line or empty:
             text = self._line.decode("utf-8", "replace").removesuffix("\r")
             self._line.clear()
-            self._on_line(text[:LINE_CHARACTERS])
+            self._on_line(text[: self._longest])
 
     def _add(self, part: bytes) -> None:
-        self._line += part[: max(0, 4 * LINE_CHARACTERS - len(self._line))]
+        room = len(part) if self._longest is None else max(0, 4 * self._longest - len(self._line))
+        self._line += part[:room]

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pytest_pipeline.errors import HostError
-from pytest_pipeline.host.output import Output
+from pytest_pipeline.host.output import LINE_CHARACTERS, Output
 from pytest_pipeline.host.redaction import Redactor, looks_secret
 from pytest_pipeline.host.supervisor import Pool, Sink
 from pytest_pipeline.host.wire import Ended, Order, Refused
@@ -38,8 +38,10 @@ class Command:
         timeout: wall-clock limit in seconds.
         transcript: file that its output is appended to; None: only the tail is kept.
         transcript_limit: most bytes that are written to the transcript.
-        grace: seconds between SIGTERM and SIGKILL when the time is up.
+        grace: seconds between SIGTERM and SIGKILL when the time is up or it is stopped.
         redactor: masks secrets in transcript, tail and lines; None: there are none.
+        reads_stream: whether stdout is a stream of lines for a program to read: they come whole, however long, and
+            stderr goes to the tail alone.
     """
 
     argv: tuple[str, ...]
@@ -51,6 +53,7 @@ class Command:
     transcript_limit: int = 20 * 1024**2
     grace: float = 2.0
     redactor: Redactor | None = None
+    reads_stream: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ class Completed:
     Args:
         exit_code: its exit status; negative: the signal that ended it.
         timed_out: whether the wall clock ended it.
-        tail: the last lines of its output (stdout and stderr together), decoded, redacted, bounded.
+        tail: the last lines of its output (stdout and stderr together, or stderr alone where stdout is a stream),
+            decoded, redacted, bounded.
         truncated: whether the transcript holds less than it wrote.
         elapsed: seconds.
         survivors: how many processes it had left behind, which were then killed.
@@ -83,14 +87,18 @@ class Captured:
     stderr: str
 
 
-def run(command: Command, on_output: Callable[[str], None] | None = None) -> Completed:
+def run(
+    command: Command, on_output: Callable[[str], None] | None = None, stop: Callable[[], bool] | None = None
+) -> Completed:
     """Run a child that is not trusted, to its end and to the end of everything that it started.
 
     Nothing that it started outlives this call, whichever way it ends, nor a SIGKILL of the calling process.
 
     Args:
         command: what to run, and its limits.
-        on_output: is called with each line as it comes, redacted and cut at 2,000 characters.
+        on_output: is called with each line as it comes, redacted, and cut at 2,000 characters where stdout is no
+            stream.
+        stop: is asked after each piece of output and at least once a second; True ends the child as a timeout would.
 
     Raises:
         HostError: it could not be started, its transcript not be written, its supervisor was killed, or something that
@@ -98,23 +106,31 @@ def run(command: Command, on_output: Callable[[str], None] | None = None) -> Com
     """
     since = time.monotonic()
     redactor = command.redactor or Redactor(())
-    with contextlib.closing(Output(command.transcript, command.transcript_limit, redactor, on_output)) as output:
+    longest = None if command.reads_stream else LINE_CHARACTERS
+    with contextlib.closing(
+        Output(command.transcript, command.transcript_limit, redactor, on_output, longest)
+    ) as output:
+        errors = Output(None, 0, redactor, None) if command.reads_stream else output
+        sinks = [output.feed, errors.feed] if command.reads_stream else [output.feed]
         try:
             ended = _execute(
                 command.argv,
                 command.environment,
                 command.cwd,
                 command.stdin,
-                [output.feed],
+                sinks,
                 timeout=command.timeout,
                 grace=command.grace,
+                stop=stop,
             )
         finally:
             output.finish()
+            if command.reads_stream:
+                errors.finish()
     return Completed(
         exit_code=ended.exit_code,
         timed_out=ended.timed_out,
-        tail=output.tail(),
+        tail=errors.tail(),
         truncated=output.truncated,
         elapsed=time.monotonic() - since,
         survivors=ended.survivors,
@@ -186,6 +202,7 @@ def _execute(
     *,
     timeout: float,
     grace: float,
+    stop: Callable[[], bool] | None = None,
 ) -> Ended:
     """Have a supervisor run this; what it answers, or why it could not."""
     marked = {MARKER: secrets.token_hex(16), **{name: value for name, value in environment.items() if name != MARKER}}
@@ -199,7 +216,7 @@ def _execute(
         timeout=timeout,
         grace=grace,
     )
-    answer = _POOL.run(order, stdin, sinks)
+    answer = _POOL.run(order, stdin, sinks, stop)
     if isinstance(answer, Refused):
         raise HostError(_refusal(argv[0], cwd, answer))
     if answer.left:

@@ -16,7 +16,7 @@ import sys
 import time
 
 from pytest_pipeline.host.descent import Family, Listing, Tree, become_reaper, send_signal
-from pytest_pipeline.host.wire import Ended, Message, Order, Refused, Started, receive, send
+from pytest_pipeline.host.wire import Ended, Message, Order, Refused, Started, Stop, receive, send
 
 GRACE_WHEN_ABANDONED = 2.0
 """Most seconds between SIGTERM and SIGKILL when the caller has gone or was interrupted; xdist leaves five in all."""
@@ -37,6 +37,7 @@ class Job:
         self._pid = 0
         self._exit_code: int | None = None
         self._abandoned = False
+        self._stopped = False
 
     def run(self, descriptors: list[int]) -> Message:
         """Start the child on these three descriptors, which are closed here, and see it to its end."""
@@ -72,7 +73,7 @@ class Job:
     def _await_child(self) -> bool:
         """Wait for the child's own end; True when its time is up before."""
         deadline = time.monotonic() + self._order.timeout
-        while self._reap() and self._exit_code is None and not self._abandoned:
+        while self._reap() and self._exit_code is None and not (self._abandoned or self._stopped):
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 return True
@@ -124,12 +125,16 @@ class Job:
             return False
 
     def _pause(self, seconds: float) -> None:
-        """Wait until a child ends or the caller hangs up (it says nothing else meanwhile), at most so long."""
+        """Wait until a child ends or the caller hangs up or wants it stopped, at most so long."""
         watched: list[int | socket.socket] = [self._wake] if self._abandoned else [self._wake, self._channel]
         ready, _, _ = select.select(watched, [], [], max(0.0, min(seconds, _HEARTBEAT)))
         if self._wake in ready:
             os.read(self._wake, 4096)
-        if self._channel in ready or os.getppid() != self._parent:
+        if self._channel in ready:
+            received = receive(self._channel)
+            self._stopped = True
+            self._abandoned = received is None or not isinstance(received[0], Stop)
+        if os.getppid() != self._parent:
             self._abandoned = True
 
 
@@ -174,5 +179,5 @@ def main() -> None:
     family: Family = Listing(os.getpid()) if portable else Tree()
     while (received := receive(channel)) is not None:
         order, descriptors = received
-        if isinstance(order, Order):
+        if isinstance(order, Order):  # a Stop that came after its child's end is for nobody
             _tell(channel, Job(order, channel, wake, family).run(descriptors))

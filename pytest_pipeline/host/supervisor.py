@@ -116,13 +116,16 @@ class Pool:
         os.register_at_fork(after_in_child=self._forget)
         atexit.register(self.shutdown)
 
-    def run(self, order: wire.Order, stdin: bytes, sinks: Sequence[Sink]) -> wire.Refused | wire.Ended:
+    def run(
+        self, order: wire.Order, stdin: bytes, sinks: Sequence[Sink], stop: Callable[[], bool] | None = None
+    ) -> wire.Refused | wire.Ended:
         """Give an order and wait until it is done.
 
         Args:
             order: what to run.
             stdin: what the child reads.
             sinks: takers of its output: one for all, or one for stdout and one for stderr.
+            stop: is asked after each piece of output and at least once a second; True ends the child.
 
         Raises:
             HostError: the supervisor could not be started, or was killed; what could be found of the child is dead.
@@ -130,7 +133,7 @@ class Pool:
         supervisor = self._take()
         answer = None
         try:
-            with contextlib.closing(Attendance(supervisor, order, stdin, sinks)) as attendance:
+            with contextlib.closing(Attendance(supervisor, order, stdin, sinks, stop)) as attendance:
                 answer = attendance.wait()
             return answer
         finally:
@@ -180,11 +183,19 @@ class Pool:
 class Attendance:
     """One order under way: feeds the child, takes its output, and waits for the word that all has ended."""
 
-    def __init__(self, supervisor: Supervisor, order: wire.Order, stdin: bytes, sinks: Sequence[Sink]) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        order: wire.Order,
+        stdin: bytes,
+        sinks: Sequence[Sink],
+        stop: Callable[[], bool] | None = None,
+    ) -> None:
         self._supervisor = supervisor
         self._order = order
         self._stdin = memoryview(stdin)
         self._sinks = list(sinks)
+        self._stop = stop
         self._leader = -1
         self._answer: wire.Refused | wire.Ended | None = None
         self._gone = False
@@ -259,9 +270,18 @@ class Attendance:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 return
-            for key, _ in self._selector.select(min(remaining, 60.0)):
+            for key, _ in self._selector.select(min(remaining, 1.0 if self._stop else 60.0)):
                 key.data()
+            if self._stop and self._answer is None and self._stop():
+                self._stop = None
+                self._say_stop()
         self._drain()
+
+    def _say_stop(self) -> None:
+        try:
+            wire.send(self._supervisor.channel, wire.Stop())
+        except OSError:
+            self._gone = True
 
     def _hear(self) -> None:
         try:
@@ -272,7 +292,7 @@ class Attendance:
             self._gone = True
         elif isinstance(received[0], wire.Started):
             self._leader = received[0].pid
-        elif not isinstance(received[0], wire.Order):
+        elif isinstance(received[0], (wire.Refused, wire.Ended)):
             self._answer = received[0]
 
     def _feed(self, descriptor: int) -> None:
@@ -308,6 +328,7 @@ class Attendance:
     def _abandon(self) -> None:
         """End everything, at most in the time that a second Ctrl-C leaves; output is no longer of interest."""
         self._supervisor.hang_up()
+        self._stop = None
         self._sinks = [len for _ in self._sinks]
         self._attend(GRACE_WHEN_ABANDONED + 1.0)
         if self._answer is None:

@@ -40,6 +40,10 @@ class Started(NamedTuple):
     pid: int
 
 
+class Stop(NamedTuple):
+    """End the child that runs as if its time were up."""
+
+
 class Refused(NamedTuple):
     """The child could not be started: the system's error number, and the path that it is about."""
 
@@ -56,9 +60,9 @@ class Ended(NamedTuple):
     left: list[int]
 
 
-Message = Order | Started | Refused | Ended
-_KINDS: dict[str, type[Order | Started | Refused | Ended]] = {
-    kind.__name__: kind for kind in (Order, Started, Refused, Ended)
+Message = Order | Started | Stop | Refused | Ended
+_KINDS: dict[str, type[Order | Started | Stop | Refused | Ended]] = {
+    kind.__name__: kind for kind in (Order, Started, Stop, Refused, Ended)
 }
 
 

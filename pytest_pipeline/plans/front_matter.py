@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 import yaml
 
+from pytest_pipeline.options import BY_PLAN_KEY
 from pytest_pipeline.plans.model import Mark, Options
 from pytest_pipeline.plans.problems import Problems
-from pytest_pipeline.settings import BY_PLAN_KEY
 
 _OWN_KEYS = ("environment", "marks", "context")
 _MAPPINGS = tuple(dict.fromkeys(key.split(".", 1)[0] for key in BY_PLAN_KEY if "." in key))

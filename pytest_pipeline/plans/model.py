@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from pytest_pipeline.errors import Diagnostic
+from pytest_pipeline.trouble import Trouble
 
 
 class Verb(str, enum.Enum):
@@ -200,6 +201,7 @@ class Task:
     commit_subject: str | None = None
     reference: tuple[ReferencePart, ...] = ()
     options: Options = field(default_factory=Options)
+    trouble: Trouble | None = None
     faults: tuple[Diagnostic, ...] = ()  # make this task fail with kind `plan`, not the file
 
 

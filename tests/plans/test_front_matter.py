@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_pipeline.options import BY_PLAN_KEY
 from pytest_pipeline.plans.model import Mark
-from pytest_pipeline.settings import BY_PLAN_KEY
 from tests.plans.parsing import errors_of, plan_of, task_of
 
 TASK = "### Task 1: A\n"
@@ -121,7 +121,7 @@ def test_ordinary_yaml_blocks_stay_in_the_prompt() -> None:
 
 @pytest.mark.parametrize("key", sorted(BY_PLAN_KEY))
 def test_every_settable_key_is_known(key: str) -> None:
-    messages = errors_of(f"---\n{key}: []\n---\n{TASK}") if key else []
+    messages = errors_of(f"---\n{key}: {{}}\n---\n{TASK}")
     assert all("is not a key" not in message for message in messages)
 
 

@@ -1,0 +1,287 @@
+"""What can be set: :data:`OPTIONS` is the only list of it.
+
+The command line, the ini file, the front matter and the README's table are made from it or tested against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_pipeline.values import Parse, author, choice, duration, names, number, rules, size, switch, text
+
+
+@dataclass(frozen=True)
+class Option:
+    """One thing that can be set.
+
+    Args:
+        name: the field of :class:`Settings`; the ini key is ``pipeline_`` and this name.
+        parse: checks a raw value.
+        help: one line for ``--help`` and the README.
+        flag: the command line option, or None where there is none.
+        plan_key: the front-matter key, dotted inside a mapping (``limits.wall_time``); None: a plan may not set it.
+        metavar: how the value is shown in ``--help``; "" for a switch.
+        ini: whether the ini file may set it.
+        sets: what the flag of a switch sets.
+    """
+
+    name: str
+    parse: Parse
+    help: str
+    flag: str | None = None
+    plan_key: str | None = None
+    metavar: str = ""
+    ini: bool = True
+    sets: bool = True
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "count",
+        number(int, 1),
+        "Run every plan N times; the criterion is N consecutive successful runs.",
+        "--count",
+        metavar="N",
+        ini=False,
+    ),
+    Option(
+        "repeat_scope",
+        choice("function", "class", "module", "session"),
+        "What is repeated as a block: task (function), batch (class), plan (module) or everything (session).",
+        "--repeat-scope",
+        metavar="SCOPE",
+        ini=False,
+    ),
+    Option(
+        "until_consecutive",
+        number(int, 1),
+        "Stop early, and green, once K runs in a row have succeeded.",
+        "--until-consecutive",
+        metavar="K",
+    ),
+    Option(
+        "agent",
+        text,
+        "Who does the tasks: claude, reference (replays the plan's own solutions), command, or a hook's.",
+        "--agent",
+        plan_key="agent",
+        metavar="NAME",
+    ),
+    Option(
+        "agent_command",
+        text,
+        "Command line of the command agent; it reads the prompt from stdin.",
+        "--agent-command",
+        metavar="COMMAND",
+    ),
+    Option(
+        "claude_path",
+        text,
+        "The Claude CLI; default: claude on PATH, then the one in the installed claude-agent-sdk wheel.",
+        "--claude-path",
+        metavar="PATH",
+    ),
+    Option(
+        "rehearse",
+        switch,
+        "Run the real Claude CLI against a scripted model that plays the plan's references: no account, no cost.",
+        "--rehearse",
+        ini=False,
+    ),
+    Option(
+        "cassette",
+        text,
+        "With --rehearse: the model's answers come from this directory, recorded earlier.",
+        "--cassette",
+        metavar="DIR",
+        ini=False,
+    ),
+    Option(
+        "record_cassette",
+        text,
+        "Write what the live model answers to this directory, for --rehearse --cassette.",
+        "--record-cassette",
+        metavar="DIR",
+        ini=False,
+    ),
+    Option("model", text, "Model that the agent is asked to use.", "--agent-model", plan_key="model", metavar="ID"),
+    Option(
+        "forge",
+        text,
+        "Where pull requests live: local (embedded), or a hook's.",
+        "--forge",
+        metavar="NAME",
+    ),
+    Option(
+        "repo",
+        text,
+        "Target repository, relative to the current directory (in the ini file: to the rootdir); "
+        "default: the one that holds the plans.",
+        "--repo",
+        metavar="PATH",
+    ),
+    Option(
+        "base",
+        text,
+        "Commit or branch of the target repository that every run starts from; default: HEAD.",
+        "--base-commit",
+        plan_key="base",
+        metavar="REVISION",
+    ),
+    Option(
+        "merge_method",
+        choice("merge", "squash", "rebase"),
+        "How pull requests are merged: merge, squash or rebase.",
+        "--merge-method",
+        plan_key="merge_method",
+        metavar="METHOD",
+    ),
+    Option(
+        "auto_merge",
+        switch,
+        "Whether pull requests are merged; without it they stay open and dependants skip.",
+        "--no-auto-merge",
+        plan_key="auto_merge",
+        sets=False,
+    ),
+    Option(
+        "scope",
+        choice("warn", "strict"),
+        "What a change to a file that the task did not declare is: a warning (warn) or a failure (strict).",
+        "--change-scope",
+        plan_key="scope",
+        metavar="RULE",
+    ),
+    Option(
+        "vacuous_checks",
+        choice("warn", "fail"),
+        "What a verification is that passes before the agent has started: a warning (warn) or a failure (fail).",
+        "--vacuous-checks",
+        plan_key="vacuous_checks",
+        metavar="RULE",
+    ),
+    Option(
+        "collect",
+        choice("named", "always"),
+        "Whether plans are collected only where the command line names "
+        "them or their directory (named), or in every pytest run (always).",
+    ),
+    Option(
+        "keep_workspaces",
+        choice("never", "failed", "always"),
+        "Which workspaces stay after their task: never, failed or always.",
+        "--keep-workspaces",
+        metavar="WHICH",
+    ),
+    Option(
+        "max_workspaces", number(int, 0), "How many workspaces are kept at most in one session; the first ones stay."
+    ),
+    Option("max_file_size", size, "Largest file that a task may commit.", plan_key="max_file_size"),
+    Option("max_transcript", size, "Most that is kept of the output of one agent or command."),
+    Option(
+        "wall_time",
+        duration,
+        "Wall-clock limit of the agent in one task run.",
+        "--agent-time",
+        plan_key="limits.wall_time",
+        metavar="DURATION",
+    ),
+    Option(
+        "turns",
+        number(int, 1),
+        "Most model turns in one task run, for agents that count them.",
+        "--agent-turns",
+        plan_key="limits.turns",
+        metavar="N",
+    ),
+    Option(
+        "budget_usd",
+        number(float, 0.01),
+        "Most US dollars in one task run, for agents that count them.",
+        "--agent-budget",
+        plan_key="limits.budget_usd",
+        metavar="USD",
+    ),
+    Option(
+        "max_cost",
+        number(float, 0.01),
+        "Most US dollars in the whole session: once that is reached, no further task starts.",
+        "--max-cost",
+        metavar="USD",
+    ),
+    Option(
+        "agent_retries",
+        number(int, 0),
+        "How often a task is tried again whose agent was unavailable (rate limit, overload, network).",
+        "--agent-retries",
+        plan_key="agent_retries",
+        metavar="N",
+    ),
+    Option(
+        "allowed_tools",
+        rules,
+        "Tools of the Claude CLI, each with or without a rule, for example Read,Edit,Bash(git *).",
+        "--agent-tools",
+        plan_key="allowed_tools",
+        metavar="LIST",
+    ),
+    Option(
+        "permission_mode",
+        choice("acceptEdits", "manual", "dontAsk", "bypassPermissions"),
+        "What the Claude CLI may do unasked: acceptEdits, manual, dontAsk or bypassPermissions.",
+        "--agent-permission-mode",
+        plan_key="permission_mode",
+        metavar="MODE",
+    ),
+    Option(
+        "effort",
+        choice("low", "medium", "high", "xhigh", "max"),
+        "How much the model thinks: low, medium, high, xhigh or max.",
+        "--agent-effort",
+        plan_key="effort",
+        metavar="LEVEL",
+    ),
+    Option(
+        "append_system_prompt",
+        text,
+        "Text that is added to the agent's system prompt.",
+        "--append-system-prompt",
+        plan_key="append_system_prompt",
+        metavar="TEXT",
+    ),
+    Option(
+        "project_instructions",
+        switch,
+        "Whether the repository's CLAUDE.md is added to the agent's system prompt.",
+        plan_key="project_instructions",
+    ),
+    Option(
+        "protected_paths",
+        names,
+        "Files that a task may change only if it declares them, because they steer later agents or CI.",
+        plan_key="protected_paths",
+    ),
+    Option(
+        "verification_time",
+        duration,
+        "Wall-clock limit of each verification command.",
+        "--verification-time",
+        plan_key="limits.verification_time",
+        metavar="DURATION",
+    ),
+    Option("pass_environment", names, "Names of further environment variables that agents and verification see."),
+    Option("prompt_template", text, "Jinja2 file that makes the prompt, relative to the rootdir."),
+    Option("author", author, "Author of the commits, as NAME <MAIL>."),
+    Option("state_dir", text, "Directory for store, embedded forge and transcripts, relative to the rootdir."),
+    Option(
+        "store",
+        text,
+        "SQLAlchemy URL of the store; default: state.db in the state directory.",
+        "--pipeline-store",
+        metavar="URL",
+    ),
+)
+
+BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
+BY_PLAN_KEY: Mapping[str, Option] = {option.plan_key: option for option in OPTIONS if option.plan_key}
