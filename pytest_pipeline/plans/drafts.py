@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from pytest_pipeline.plans.fields import Field, FieldKind, overrides_fences, read_body, split_fields
+from pytest_pipeline.plans.fields import (
+    OVERRIDES,
+    REHEARSAL,
+    Body,
+    Field,
+    FieldKind,
+    blocks_of,
+    read_body,
+    split_fields,
+)
 from pytest_pipeline.plans.needs import read_references, says_none
 from pytest_pipeline.plans.outline import Group, Outline
 from pytest_pipeline.plans.problems import Problems
@@ -86,16 +95,16 @@ def _read_group(outline: Outline, group: Group, problems: Problems) -> _GroupFie
         elif each.kind in (FieldKind.NEEDS, FieldKind.PREREQUISITES):
             lines, _ = need_lines(body, each)
             found.needs.extend(_need_lines(lines, each, problems))
-    for fence in overrides_fences(body, fields):
-        report_misplaced(fence.first + 1, problems)
+    report_misplaced(body, problems)
     return found
 
 
-def report_misplaced(line: int, problems: Problems) -> None:
-    """A block of settings that belongs to no task."""
-    problems.error(
-        line, "this 'yaml pipeline' block belongs to no task. Put it below a task's heading, or use the front matter."
-    )
+def report_misplaced(body: Body, problems: Problems) -> None:
+    """Tell the blocks of ours in a text that belongs to no task."""
+    remedies = {OVERRIDES: "below a task's heading, or use the front matter", REHEARSAL: "below a task's heading"}
+    for label, remedy in remedies.items():
+        for fence in blocks_of(body, label):
+            problems.error(fence.first + 1, f"this '{label}' block belongs to no task. Put it {remedy}.")
 
 
 def _need_lines(lines: list[tuple[str, int]], source: Field, problems: Problems) -> list[NeedLine]:

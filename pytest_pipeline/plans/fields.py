@@ -61,6 +61,8 @@ _STEP = re.compile(r"[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+(?:\[.\][ \t]+)?)?\*\*(
 _RULE = re.compile(r" {0,3}-{3,}[ \t]*$")
 _BOX = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+\[(?P<state>.)\][ \t]")
 OVERRIDES = "yaml pipeline"
+REHEARSAL = "yaml rehearsal"
+_OURS = (OVERRIDES.split(), REHEARSAL.split())
 
 
 @dataclass
@@ -153,7 +155,7 @@ class _Splitter:
     def split(self) -> list[Field]:
         for index, line, fence in self._body.walk(self._body.start, self._body.end):
             if fence is not None:
-                if fence.info.split() == OVERRIDES.split() and self._open.kind is not FieldKind.REFERENCE:
+                if is_ours(fence) and self._open.kind is not FieldKind.REFERENCE:  # which goes on behind it
                     self._close(index)
                     self._start_text(self._body.past(fence))
             elif "**" in line and (match := _FIELD.match(line) or _STEP.match(line)):
@@ -208,15 +210,15 @@ class _Splitter:
             self._done.append(current)
 
 
-def overrides_fences(body: Body, fields: Sequence[Field]) -> list[Fence]:
-    """The ``yaml pipeline`` blocks of a body, outside its reference."""
-    references = [field for field in fields if field.kind is FieldKind.REFERENCE]
-    return [
-        fence
-        for fence in body.fences.values()
-        if fence.info.split() == OVERRIDES.split()
-        and not any(field.start <= fence.first < field.end for field in references)
-    ]
+def is_ours(fence: Fence) -> bool:
+    """Whether a block speaks to us: it is part of no field, and the agent is not told of it."""
+    return fence.info.split() in _OURS
+
+
+def blocks_of(body: Body, label: str) -> list[Fence]:
+    """The blocks of a body with one of our labels."""
+    wanted = label.split()
+    return [fence for fence in body.fences.values() if fence.info.split() == wanted and fence.first not in body.hidden]
 
 
 def steps_are_done(body: Body, fields: Sequence[Field]) -> bool:
@@ -236,7 +238,10 @@ def text_of(body: Body, field: Field) -> str:
     start = field.start if field.kind is FieldKind.PROMPT or not field.name else field.index
     lines: list[str] = []
     for index, line, fence in body.walk(start, field.end):
-        lines.extend([line] if fence is None else body.lines[index : min(fence.last + 1, field.end)])
+        if fence is None:
+            lines.append(line)
+        elif not is_ours(fence):
+            lines.extend(body.lines[index : min(fence.last + 1, field.end)])
     if body.indent:
         lines = [outdent(line, body.indent) for line in lines]
     if field.kind is FieldKind.PROMPT and field.value:

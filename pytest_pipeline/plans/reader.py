@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from pytest_pipeline.errors import Diagnostic, PlanError
 from pytest_pipeline.plans.drafts import read_drafts, report_misplaced
 from pytest_pipeline.plans.fences import HEADING
-from pytest_pipeline.plans.fields import overrides_fences, read_body
+from pytest_pipeline.plans.fields import read_body
 from pytest_pipeline.plans.front_matter import front_matter_end, read_options
 from pytest_pipeline.plans.grammar import read_task
 from pytest_pipeline.plans.model import Options, Plan
@@ -113,9 +113,7 @@ def _report_open_comment(outline: Outline, problems: Problems) -> None:
 
 def _report_misplaced_options(outline: Outline, start: int, problems: Problems) -> None:
     first = min([group.line for group in outline.groups] + [block.line for block in outline.loose], default=1)
-    body = read_body(outline.lines, start, max(start, first - 1), outline.hidden)
-    for fence in overrides_fences(body, []):
-        report_misplaced(fence.first + 1, problems)
+    report_misplaced(read_body(outline.lines, start, max(start, first - 1), outline.hidden), problems)
 
 
 def _failure(shown_as: str, line: int, message: str) -> PlanError:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from pytest_pipeline.plans.fences import Fence
-from pytest_pipeline.plans.fields import Body, Field
+from pytest_pipeline.plans.fields import Body, Field, is_ours
 from pytest_pipeline.plans.files import normal_path, path_problem
 from pytest_pipeline.plans.model import ReferenceForm, ReferencePart
 
@@ -31,8 +31,9 @@ class ReferenceRead:
 
 
 def fences_of(body: Body, source: Field) -> list[Fence]:
-    """The fenced blocks below a field."""
-    return [fence for _, _, fence in body.walk(source.start, source.end) if fence is not None]
+    """The fenced blocks below a field, without those that are ours."""
+    fences = (fence for _, _, fence in body.walk(source.start, source.end))
+    return [fence for fence in fences if fence is not None and not is_ours(fence)]
 
 
 def read_reference(body: Body, source: Field) -> ReferenceRead:
@@ -40,10 +41,10 @@ def read_reference(body: Body, source: Field) -> ReferenceRead:
     found = ReferenceRead()
     before = source.value
     for index, line, fence in body.walk(source.start, source.end):
-        if fence is not None:
+        if fence is not None and not is_ours(fence):
             _read_part(body, index + 1, fence, before, found)
             before = ""
-        elif line.strip():
+        elif fence is None and line.strip():
             before = line
     if not found.parts and not found.errors and not found.faults:
         found.errors.append((source.line, f"**Reference:** holds no fenced block. {FORMS}."))

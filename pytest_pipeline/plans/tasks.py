@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pytest_pipeline.errors import Diagnostic
 from pytest_pipeline.plans.checks import read_item, read_verification
 from pytest_pipeline.plans.expect import Expected, read_expect
+from pytest_pipeline.plans.fences import Fence
 from pytest_pipeline.plans.fields import (
+    OVERRIDES,
+    REHEARSAL,
     Body,
     Field,
     FieldKind,
-    overrides_fences,
+    blocks_of,
     read_body,
     split_fields,
     steps_are_done,
@@ -37,6 +40,8 @@ from pytest_pipeline.plans.needs import Reference, read_references, says_none
 from pytest_pipeline.plans.outline import Outline, TaskBlock
 from pytest_pipeline.plans.problems import Problems
 from pytest_pipeline.plans.reference import fences_of, read_reference
+from pytest_pipeline.plans.rehearsal import read_trouble
+from pytest_pipeline.trouble import Trouble
 
 _DONE = re.compile(r"\W*(?:complete|completed|done|finished)\b|\W*?[✅✔☑]|\W*\[x\]", re.I)
 _HASH = re.compile(r"[0-9a-f]{7,40}$")
@@ -106,7 +111,8 @@ def read_task(outline: Outline, block: TaskBlock, problems: Problems, *, group_d
         conditions=tuple(gathered.expected.conditions),
         commit_subject=_commit_subject(gathered.commit, done=done),
         reference=tuple(gathered.reference),
-        options=_read_overrides(body, fields, problems),
+        options=_read_overrides(body, problems),
+        trouble=_read_rehearsal(body, problems),
         faults=tuple(gathered.faults),
     )
     return TaskDraft(task, gathered.needs)
@@ -227,14 +233,24 @@ def _read_reference(body: Body, source: Field, gathered: _Gathered, problems: Pr
     gathered.faults.extend(problems.at(line, message) for line, message in found.faults)
 
 
-def _read_overrides(body: Body, fields: list[Field], problems: Problems) -> Options:
-    fences = overrides_fences(body, fields)
-    for second in fences[1:]:
-        problems.error(second.first + 1, "a task has more than one 'yaml pipeline' block. Put all its keys into one.")
-    if not fences:
+def _read_overrides(body: Body, problems: Problems) -> Options:
+    fence = _only_block(body, OVERRIDES, "Put all its keys into one.", problems)
+    if fence is None:
         return Options()
-    content = fences[0].content(body.lines)
-    return read_options(content, fences[0].first + 2, problems, where="the 'yaml pipeline' block", whole_run=("base",))
+    content, line = fence.content(body.lines), fence.first + 1
+    return read_options(content, line + 1, problems, where=f"the '{OVERRIDES}' block", whole_run=("base",))
+
+
+def _read_rehearsal(body: Body, problems: Problems) -> Trouble | None:
+    fence = _only_block(body, REHEARSAL, "Keep one of them.", problems)
+    return None if fence is None else read_trouble(fence.content(body.lines), fence.first + 1, problems)
+
+
+def _only_block(body: Body, label: str, remedy: str, problems: Problems) -> Fence | None:
+    fences = blocks_of(body, label)
+    for second in fences[1:]:
+        problems.error(second.first + 1, f"a task has more than one '{label}' block. {remedy}")
+    return fences[0] if fences else None
 
 
 def says_done(status: str) -> bool:
