@@ -42,6 +42,11 @@ def collect_plan(parent: pytest.Collector, path: Path, settings: Settings, *, ex
         if not explicit:
             return None
         fault = f"{shown}:1: this file holds no task. Write one, for example `## Batch 1: …` and `### Task 1.1: …`."
+    if plan is not None and not fault and (alien := _only_rehearsed(plan, settings)):
+        if not explicit:
+            lifecycle_of(parent.config, settings).pass_over(plan.path)
+            return None
+        fault = alien
     file: PlanFile = PlanFile.from_parent(parent, path=path)
     file.obj = ModuleType(file.nodeid)
     file.plan, file.fault, file.settings = plan, fault, settings
@@ -51,6 +56,16 @@ def collect_plan(parent: pytest.Collector, path: Path, settings: Settings, *, ex
     elif plan is not None:
         lifecycle.plans[plan.path] = plan
     return file
+
+
+def _only_rehearsed(plan: Plan, settings: Settings) -> str:
+    """Why this session cannot run a plan that asks for trouble; empty where it can, or where the plan asks for none."""
+    scripted = settings.rehearse and settings.cassette is None
+    trouble = next((task.trouble for batch in plan.batches for task in batch.tasks if task.trouble is not None), None)
+    if scripted or trouble is None:
+        return ""
+    remedy = "without --cassette" if settings.rehearse else "with --agent claude --rehearse"
+    return f"{plan.path}:{trouble.line}: only a scripted model makes the trouble of this block; run it {remedy}."
 
 
 def _equal_names(plan: Plan) -> str:

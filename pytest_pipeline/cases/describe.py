@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from pytest_pipeline.plans.model import CommandCheck, PredicateCheck, ProseCheck, RefusedCheck, Task
+from pytest_pipeline.trouble import Trouble
 
 _MOST = 60
 
@@ -41,11 +42,19 @@ def describe(task: Task) -> str:
     lines += [f"for a person to judge: {check.text}" for check in task.acceptance]
     if not any(isinstance(check, (CommandCheck, PredicateCheck)) for check in task.verification):
         lines.append("no check of its own: judged by its files alone")
+    if task.trouble is not None:
+        lines.append(f"rehearses: {_trouble(task.trouble)}")
     lines.append(
         f"expects:   {task.expect}"
         + "".join(f"; {each.path} {each.relation} {each.argument}".rstrip() for each in task.conditions)
     )
     return "\n".join(lines)
+
+
+def _trouble(trouble: Trouble) -> str:
+    details = {"retry_after": trouble.retry_after, "times": trouble.times, "ends": trouble.ends}
+    told = [f"{name} {value}" for name, value in details.items() if value is not None]
+    return ", ".join([str(trouble.status or trouble.kind), *told])
 
 
 def _block(head: str, text: str) -> list[str]:

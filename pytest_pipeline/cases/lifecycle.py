@@ -60,6 +60,7 @@ class Lifecycle:
         self.items: list[CaseItem] = []
         self.ledger = Ledger(())
         self.unreadable: list[str] = []
+        self._passed_over: list[str] = []
         self.notes: list[str] = []
         self.faults: list[str] = []
         self._agents: dict[tuple[str, str | None, str | None], Agent] = {}
@@ -82,6 +83,11 @@ class Lifecycle:
         return self._numbers.setdefault(plan.path, len(self._numbers))
 
     # Collection
+
+    def pass_over(self, path: str) -> None:
+        """A plan in a directory is left out, because it asks for trouble that only a scripted model can make."""
+        if path not in self._passed_over:
+            self._passed_over.append(path)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
@@ -147,6 +153,10 @@ class Lifecycle:
     def pytest_report_collectionfinish(self) -> list[str]:
         """The header: who does the work, on what, and where the record is."""
         lines = [str(note) for plan in self.plans.values() for note in plan.notes]
+        if self._passed_over:
+            verb = "is" if len(self._passed_over) == 1 else "are"
+            what = "--rehearse without --cassette" if self.settings.rehearse else "--rehearse"
+            lines.append(f"pipeline: passed over {', '.join(self._passed_over)}, which {verb} for {what} only")
         if self.opened is None:
             return lines
         target, facts = self.opened.target, self.opened.facts

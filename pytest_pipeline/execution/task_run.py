@@ -11,6 +11,7 @@ from pytest_pipeline.agents.base import (
     AgentResult,
     AgentStatus,
     Conduct,
+    Explained,
     Limits,
     SolutionForm,
     SolutionPart,
@@ -28,6 +29,7 @@ from pytest_pipeline.execution.surroundings import surroundings
 from pytest_pipeline.execution.workspace import Workspace
 from pytest_pipeline.host.git import Change, Tree
 from pytest_pipeline.plans.model import Batch, Expectation, Plan, ProseCheck, RefusedCheck, Task
+from pytest_pipeline.trouble import Trouble
 
 REFUSALS = (FailureKind.PLAN, FailureKind.AGENT, FailureKind.VERIFICATION, FailureKind.OUTCOME)
 """The kinds of failure that ``**Expect:** failure`` asks for: the task was refused, nothing else broke."""
@@ -65,6 +67,8 @@ class TaskRun(Attempt):
         super().__init__(pipeline, run, plan, batch.number, task.id, task.title, settings)
         self.task = task
         self._vacuous = False
+        self._trouble: Trouble | None = None  # the one that the agent is to bring about
+        self._ended: AgentResult | None = None
         self._branch = ""
         self._base = ""
 
@@ -101,18 +105,32 @@ class TaskRun(Attempt):
     def perform(self) -> None:
         """Run the agent, judge what it did, land it, and assert the outcome."""
         with self.judged():
+            self._look_at_trouble()
             if self.task.expect is Expectation.FAILURE:
                 self._expect_refusal()
             else:
                 self._land(self._candidate())
 
+    def _look_at_trouble(self) -> None:
+        """Only a scripted model makes trouble; with any other agent the plan's wish for it is ignored."""
+        wanted = self.task.trouble
+        if wanted is None:
+            return
+        agent = self.pipeline.agents(self.settings)
+        if isinstance(agent, Explained) and agent.rehearses == "scripted":
+            self._trouble = wanted
+        else:
+            text = f"the trouble of line {wanted.line} was left out, because the agent {agent.name} plays no script"
+            self.warnings.append(text)
+
     def _expect_refusal(self) -> None:
+        warned = len(self.warnings)
         try:
             self._candidate()
         except TaskFailure as failure:
-            if failure.kind not in REFUSALS:
+            if failure.kind not in REFUSALS and not self._is_unavailable_on_purpose(failure):
                 raise
-            self.warnings.clear()
+            del self.warnings[warned:]
             self.facts["refused_as"] = str(failure.kind)
             self.facts["refusal"] = failure.found.splitlines()[0] if failure.found else ""
         else:
@@ -122,7 +140,26 @@ class TaskRun(Attempt):
                 "Everything passed; nothing was pushed. Correct the plan if the task is meant to succeed.",
             )
         with self.steps.step("outcome"):
+            self._demand_end()
             confirm_nothing_landed(self.pipeline.forge, self._branch)
+
+    def _is_unavailable_on_purpose(self, failure: TaskFailure) -> bool:
+        """Whether no model could be reached because the plan asks for such trouble."""
+        unavailable = self._ended is not None and self._ended.status is AgentStatus.UNAVAILABLE
+        return self._trouble is not None and unavailable and failure.kind is FailureKind.INFRASTRUCTURE
+
+    def _demand_end(self) -> None:
+        """The agent must have ended as the trouble says, if that says it."""
+        if self._trouble is None or self._trouble.ends is None:
+            return
+        ended = self._ended
+        if ended is None or ended.status != self._trouble.ends:
+            raise self.failed(
+                FailureKind.OUTCOME,
+                f"that the agent ends as {self._trouble.ends}, as the plan says on line {self._trouble.line}",
+                f"The agent ended as {ended.status}: {ended.message}" if ended else "The agent was not started.",
+                output=ended.output if ended else "",
+            )
 
     def _candidate(self) -> str:
         """The tree to be committed, after agent, verification and judgement."""
@@ -152,6 +189,9 @@ class TaskRun(Attempt):
         self.facts.update(agent=agent.name, agent_version=agent.version, transcript=self.pipeline.shown(transcript))
         result = agent.run(self._request(workspace, transcript), lambda _line: None)
         self._note(result, workspace)
+        self._ended = result
+        if self.task.expect is not Expectation.FAILURE:  # where it is, this must not count as the refusal
+            self._demand_end()
         if result.status is AgentStatus.OK:
             return
         kind = FailureKind.INFRASTRUCTURE if result.status is AgentStatus.UNAVAILABLE else FailureKind.AGENT
@@ -185,7 +225,7 @@ class TaskRun(Attempt):
             ),
             case=f"{slug(self.plan.path)}/{task_slug(self.key.batch, self.task.id)}",
             run=self.key.run,
-            trouble=self.task.trouble,
+            trouble=self._trouble,
         )
 
     def _template(self) -> Path | None:
@@ -194,6 +234,7 @@ class TaskRun(Attempt):
 
     def _note(self, result: AgentResult, workspace: Workspace) -> None:
         known = {
+            "agent_status": result.status,
             "cost_usd": result.cost_usd,
             "turns": result.turns,
             "tokens": result.tokens,

@@ -22,6 +22,7 @@ ATTEMPT_FACTS: Mapping[str, str] = MappingProxyType(
         "agent": "who did the task: claude, reference or command",
         "agent_version": "its version",
         "model": "the model it used",
+        "agent_status": "how the agent ended, on its own word: ok, failed, timeout, budget, turns or unavailable",
         "agent_session": "the agent's own id of its session",
         "cost_usd": "what it cost in US dollars, as far as the agent tells; missing: unknown",
         "turns": "model turns",

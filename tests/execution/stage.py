@@ -29,6 +29,8 @@ class Player:
     act: Act
     name: str = "player"
     version: str = "1"
+    rehearses: str = ""
+    notes: tuple[str, ...] = ()
 
     def run(self, request: AgentRequest, on_event: OnEvent) -> AgentResult:
         """Act."""
@@ -74,6 +76,7 @@ class Stage:
         self.path = path
         self.temporary = temporary
         self.onlooker = Onlooker()
+        self.rehearses = ""
         self._act: Act = lambda _request: None
         self._opened: list[Pipeline] = []
 
@@ -83,7 +86,7 @@ class Stage:
         (self.path / "plans/p.md").write_text(text, "utf-8")
         plan = parse_plan(text, "plans/p.md")
         assert plan is not None
-        agent: Agent = Player(lambda request: self._act(request))  # noqa: PLW0108 - what it is by then
+        agent: Agent = Player(lambda request: self._act(request), rehearses=self.rehearses)  # noqa: PLW0108 - what it is by then
         pipeline = open_session(
             build(flags, ini or {}),
             {plan.path: plan},
