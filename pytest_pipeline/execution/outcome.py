@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_pipeline.execution.paths import Entries, covers, is_one_file, matching, plain
+from pytest_pipeline.execution.paths import Entries, covers, is_one_file, listed, matching, plain
 from pytest_pipeline.host.git import Change, Tree
 from pytest_pipeline.plans.model import Condition, Expectation, FileChange, Relation, Task, Verb
 
@@ -72,7 +72,7 @@ def _expectation_failures(expect: Expectation, changes: Sequence[Change]) -> Ite
     if expect is Expectation.CHANGES and not changes:
         yield "Expected the agent to change files; it changed nothing."
     if expect is Expectation.NO_CHANGES and changes:
-        yield f"Expected the agent to change nothing; it changed {_listed([each.path for each in changes])}."
+        yield f"Expected the agent to change nothing; it changed {listed([each.path for each in changes])}."
 
 
 def _file_failures(file: FileChange, base: Entries, new: Entries, ignored: Collection[str]) -> Iterator[str]:
@@ -117,7 +117,7 @@ def _deleted(path: str, base: Entries, new: Entries) -> str:
     if plain(path) in base:
         return "it is still there" if plain(path) in new else ""
     left = matching(path, new)
-    return f"{_listed(left)} is still there" if left else ""
+    return f"{listed(left)} is still there" if left else ""
 
 
 def _present(path: str, base: Entries, new: Entries) -> str:
@@ -138,7 +138,7 @@ _RULES: dict[Verb, tuple[Callable[[str, Entries, Entries], str], str]] = {
 def _touched(path: str, base: Entries, new: Entries) -> Iterator[str]:
     touched = sorted(each for each in {*matching(path, base), *matching(path, new)} if base.get(each) != new.get(each))
     if touched:
-        what = "it" if touched == [plain(path)] else _listed(touched)
+        what = "it" if touched == [plain(path)] else listed(touched)
         yield f"Expected {path} only to be read; {what} was changed."
 
 
@@ -152,7 +152,7 @@ def _condition_failures(condition: Condition, tree: Tree) -> Iterator[str]:
     if condition.relation is Relation.ABSENT:
         there = matching(condition.path, tree.entries())
         if there:
-            yield f"Expected {condition.path} to be absent; {_listed(there)} is there."
+            yield f"Expected {condition.path} to be absent; {listed(there)} is there."
         return
     expected = f"Expected {condition.path} to {_VERBS[condition.relation]} {condition.argument!r}"
     content = tree.read(plain(condition.path))
@@ -214,8 +214,3 @@ def _loss(path: str, base: Entries, merged: Entries, final: Entries) -> Iterator
     else:
         became = "was overwritten"
     yield f"Expected {path} to stay as the task left it; it {became}."
-
-
-def _listed(paths: Sequence[str]) -> str:
-    shown = ", ".join(paths[:5])
-    return shown if len(paths) <= 5 else f"{shown} and {len(paths) - 5} more"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from pytest_pipeline.host.git import Entry
@@ -49,3 +49,9 @@ def made_paths(files: Collection[FileChange]) -> tuple[str, ...]:
         each.target if each.verb is Verb.RENAME else each.path for each in files if each.verb in (*made, Verb.RENAME)
     ]
     return tuple(path for path in paths if path is not None)
+
+
+def listed(paths: Sequence[str]) -> str:
+    """The first five, and how many more there are."""
+    shown = ", ".join(paths[:5])
+    return shown if len(paths) <= 5 else f"{shown} and {len(paths) - 5} more"

@@ -19,7 +19,7 @@ from pytest_pipeline.agents.base import (
 from pytest_pipeline.errors import FailureKind, TaskFailure
 from pytest_pipeline.events import Candidate
 from pytest_pipeline.execution.attempt import Attempt
-from pytest_pipeline.execution.hygiene import problems
+from pytest_pipeline.execution.hygiene import problems, protected_changes
 from pytest_pipeline.execution.landing import Landing, confirm_nothing_landed
 from pytest_pipeline.execution.layout import run_prefix, slug, task_slug
 from pytest_pipeline.execution.outcome import judge
@@ -256,7 +256,11 @@ class TaskRun(Attempt):
                 "that the agent changes files",
                 "The agent ended with success and changed nothing.",
             )
-        faults = problems(left.changes, left.base, left.new, max_file_size=self.settings.max_file_size)
+        settings = self.settings
+        faults = (
+            *problems(left.changes, left.base, left.new, max_file_size=settings.max_file_size),
+            *protected_changes(left.changes, left.new, settings.protected_paths, self.task.files),
+        )
         if faults:
             raise self.failed(FailureKind.AGENT, "a tree that can be committed", " ".join(faults))
 

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_pipeline.execution.hygiene import problems
+from pytest_pipeline.execution.hygiene import problems, protected_changes
+from pytest_pipeline.host.git import Change
+from pytest_pipeline.plans.model import FileChange, Verb
+from pytest_pipeline.settings import Settings
 from tests.execution.fake_tree import FakeTree, changes
 
 CONFLICT = "one\n<<<<<<< ours\na\n=======\nb\n>>>>>>> theirs\n"
@@ -124,3 +127,178 @@ def test_without_other_links_a_symlink_stays_inside_when_its_path_never_rises_ab
     depths = [sum({"..": -1, ".": 0, "": 0}.get(part, 1) for part in joined[: n + 1]) for n in range(len(joined))]
 
     assert (found(FakeTree(links={where: target})) == ()) is (min(depths) >= 0)
+
+
+# Protected paths
+
+DEFAULT = Settings().protected_paths
+
+
+def held(
+    *paths: str,
+    patterns: tuple[str, ...] = DEFAULT,
+    declared: tuple[FileChange, ...] = (),
+    links: dict[str, str] | None = None,
+) -> bool:
+    """Whether it is told when one of these files is added, changed or deleted; the same each time."""
+    fixed = {"README.md": "x"}
+    old, new = FakeTree(dict.fromkeys(paths, "1") | fixed, links=links), FakeTree(fixed, links=links)
+    changed = FakeTree(dict.fromkeys(paths, "2") | fixed, links=links)
+    pairs = ((new, old), (old, changed), (old, new))
+    told = {bool(protected_changes(changes(*pair), pair[1], patterns, declared)) for pair in pairs}
+    assert len(told) == 1, "added, changed and deleted are the same"
+    return told.pop()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".claude/settings.json",
+        ".claude/skills/a/SKILL.md",
+        "packages/a/.claude/settings.local.json",
+        ".mcp.json",
+        "a/.mcp.json",
+        "CLAUDE.md",
+        "a/b/CLAUDE.md",
+        "CLAUDE.local.md",
+        "AGENTS.md",
+        ".github/workflows/ci.yml",
+        ".github/workflows/deep/ci.yml",
+        # what only some file system takes for the same
+        ".CLAUDE/settings.json",
+        "claude.md",
+        ".github/Workflows/ci.yml",
+        ".github/wor\u212aflows/ci.yml",
+        ".cl\u200caude/settings.json",
+        "CLAUDE.md\ufeff",
+        ".claude./settings.json",
+        ".mcp.json ",
+        "CLAUDE.md::$DATA",
+    ],
+)
+def test_what_steers_later_agents_or_ci_is_found(path: str) -> None:
+    assert held(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "claude/settings.json",
+        ".claude.json",
+        ".claude",
+        "a.claude/x",
+        "mcp.json",
+        "x.mcp.json",
+        "MY-CLAUDE.md",
+        "CLAUDE.md.txt",
+        "workflows/ci.yml",
+        ".github/CODEOWNERS",
+        "a/.github/workflows/ci.yml",
+    ],
+)
+def test_what_only_resembles_it_is_not(path: str) -> None:
+    assert not held(path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "holds"),
+    [
+        ("ci/", "ci/x", True),
+        ("ci/", "a/ci/b/x", True),
+        ("ci/", "ci", False),
+        ("/ci/", "a/ci/x", False),
+        ("./ci/", "a/ci/x", False),
+        ("./ci/", "ci/x", True),
+        ("ci", "ci", True),
+        ("ci", "a/ci", True),
+        ("ci", "ci/x", True),
+        ("/ci", "a/ci", False),
+        ("a/ci/", "a/ci/x", True),
+        ("a/ci/", "b/a/ci/x", True),
+        ("a/ci/", "a/b/ci/x", False),
+        ("*.yml", "a/b.yml", True),
+        ("/.github/*.yml", ".github/b.yml", True),
+        ("/.github/*.yml", ".github/a/b.yml", False),
+        ("[id].ts", "[id].ts", True),
+        ("[id].ts", "i.ts", False),
+        ("Stra\u00dfe.md", "STRASSE.md", True),
+        ("caf\u00e9.md", "cafe\u0301.md", True),
+        ("/", "a/b", True),
+    ],
+)
+def test_how_a_pattern_is_read(pattern: str, path: str, holds: bool) -> None:
+    assert held(path, patterns=(pattern,)) is holds
+
+
+def test_an_empty_setting_protects_nothing() -> None:
+    assert not held(".claude/settings.json", patterns=())
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "target", "allowed"),
+    [
+        *((verb, ".claude/settings.json", None, verb is not Verb.READ) for verb in Verb),
+        (Verb.CHANGE, ".claude/", None, True),
+        (Verb.CHANGE, ".claude", None, True),
+        (Verb.CHANGE, "**/*.json", None, True),
+        (Verb.CHANGE, ".claude/*", None, True),
+        (Verb.RENAME, "old.json", ".claude/settings.json", True),
+        (Verb.CHANGE, ".claude/settings.local.json", None, False),
+        (Verb.CHANGE, ".CLAUDE/settings.json", None, False),
+    ],
+)
+def test_a_task_may_change_what_it_declares(verb: Verb, path: str, target: str | None, allowed: bool) -> None:
+    assert held(".claude/settings.json", declared=(FileChange(verb, path, 1, target),)) is not allowed
+
+
+def test_the_sentence_names_the_path_and_what_to_do() -> None:
+    (one,) = protected_changes(*added(".claude/settings.json"), DEFAULT, ())
+    (two,) = protected_changes(*added("AGENTS.md", "CLAUDE.m\u200cd"), DEFAULT, ())
+    (many,) = protected_changes(*added(*(f".claude/{number}" for number in range(7))), DEFAULT, ())
+
+    assert one == (
+        "`.claude/settings.json` steers later agents or CI (protected_paths). "
+        "Declare it under **Files:** if the task is to change it, or change the setting."
+    )
+    assert two == (
+        "`AGENTS.md`, 'CLAUDE.m\\u200cd' steer later agents or CI (protected_paths). "
+        "Declare them under **Files:** if the task is to change them, or change the setting."
+    )
+    assert many.startswith("`.claude/0`, `.claude/1`, `.claude/2`, `.claude/3`, `.claude/4` and 2 more steer ")
+
+
+def added(*paths: str) -> tuple[tuple[Change, ...], FakeTree]:
+    new = FakeTree(dict.fromkeys(paths, "x"))
+    return changes(FakeTree(), new), new
+
+
+@pytest.mark.parametrize(
+    ("links", "path"),
+    [
+        ({"CLAUDE.md": "docs/agents.txt"}, "docs/agents.txt"),
+        ({".claude": "tools/claude"}, "tools/claude/settings.json"),
+        ({".claude/skills": "../skills"}, "skills/a/SKILL.md"),
+        ({".github": "ci"}, "ci/workflows/a.yml"),
+        ({".claude": "first", "first": "second"}, "second/settings.json"),
+    ],
+)
+def test_what_a_protected_symlink_leads_to_is_protected(links: dict[str, str], path: str) -> None:
+    assert held(path, links=links)
+    assert not held(path)
+    assert not held("other.txt", links=links)
+
+
+@pytest.mark.parametrize("link", [".claude", "CLAUDE.md", ".github", ".github/workflows", "first"])
+@pytest.mark.parametrize("before", [{}, {"x": "elsewhere"}])
+def test_a_symlink_in_the_place_of_what_is_protected_is_found(link: str, before: dict[str, str]) -> None:
+    chain = {".claude": "first"} if link == "first" else {}
+    old = FakeTree(links={**chain, **({link: "before"} if before else {})})
+    new = FakeTree(links={**chain, link: "after"})
+
+    assert protected_changes(changes(old, new), new, DEFAULT, ())
+    assert not protected_changes(changes(FakeTree(), FakeTree(links={"other": "after"})), new, DEFAULT, ())
+
+
+def test_a_protected_symlink_that_leads_nowhere_breaks_nothing() -> None:
+    assert not held("a.txt", links={"CLAUDE.md": "CLAUDE.md", "AGENTS.md": "/etc/x", ".claude": "../.."})
+    assert not held("a.txt", links={".claude": "."})

@@ -321,6 +321,33 @@ def raise_host_error() -> None:
     raise HostError("The disk is full. Make room.")
 
 
+PROTECTED = ".claude/settings.json"
+
+
+def test_a_change_to_what_steers_later_agents_is_refused_before_anything_is_pushed(stage: Stage) -> None:
+    verification = ["sh -c 'exit 3'"]
+    text = plan(task(files=["Create: `a.txt`"], verification=verification, expect=f"file `{PROTECTED}` contains made"))
+    pipeline = stage.open(text)
+
+    attempt = stage.attempt(pipeline, act=both(makes(), makes(PROTECTED)))
+
+    assert failure(attempt) == (
+        FailureKind.AGENT,
+        f"`{PROTECTED}` steers later agents or CI (protected_paths). "
+        "Declare it under **Files:** if the task is to change it, or change the setting.",
+    )
+    assert stage.onlooker.steps == ["prepare passed", "agent failed", "cleanup passed"]
+    assert pipeline.forge.branch_head(attempt.facts["branch"]) is None
+
+
+def test_it_lands_where_the_task_declares_it_or_the_setting_is_empty(stage: Stage) -> None:
+    declared = stage.open(plan(task(files=[f"Create: `{PROTECTED}`"])))
+    free = stage.open(plan(task(files=["Create: `a.txt`"]), front_matter="protected_paths: []"))
+
+    assert stage.attempt(declared, act=makes(PROTECTED)).failure is None
+    assert stage.attempt(free, act=both(makes(), makes(PROTECTED))).failure is None
+
+
 def test_no_changes_leaves_no_branch_and_no_pull_request(stage: Stage) -> None:
     pipeline = stage.open(plan(task(files=["Read: `kept.txt`"])))
 
