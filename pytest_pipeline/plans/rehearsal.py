@@ -15,9 +15,12 @@ from pytest_pipeline.values import Parse, choice, number
 WORDS = tuple(kind.value for kind in TroubleKind if kind is not TroubleKind.STATUS)
 ENDS = ("ok", "failed", "timeout", "budget", "turns", "unavailable")
 """How an agent can end; the agents' own room has the same list."""
+ON_THE_WAY = (TroubleKind.STATUS, TroubleKind.DROP, TroubleKind.STALL, TroubleKind.SILENCE, TroubleKind.MALFORMED)
+"""Trouble that befalls single answers, so that it can end; all the rest is how the model goes about its task."""
 _ONLY_WITH = {
-    "retry_after": (TroubleKind.STATUS, "an HTTP status"),
-    "tokens": (TroubleKind.EXPENSIVE, "'trouble: expensive'"),
+    "retry_after": ((TroubleKind.STATUS,), "an HTTP status"),
+    "times": (ON_THE_WAY, "an HTTP status, drop, stall, silence and malformed"),
+    "tokens": ((TroubleKind.EXPENSIVE,), "expensive"),
 }
 
 
@@ -67,11 +70,9 @@ def read_trouble(text: str, line: int, problems: Problems) -> Trouble | None:
         return None
     told = values.pop("trouble")
     kind, status = (TroubleKind.STATUS, told) if isinstance(told, int) else (TroubleKind(told), 0)
-    for key, (only, shown) in _ONLY_WITH.items():
-        if key in values and kind is not only:
+    for key, (kinds, shown) in _ONLY_WITH.items():
+        if key in values and kind not in kinds:
             block.error(nodes[key], f"'{key}' goes with {shown} only, not with '{told}'. Remove it.")
-    if kind is TroubleKind.EXPENSIVE and "tokens" not in values:
-        block.error(nodes["trouble"], "'expensive' needs 'tokens': how many each answer claims to have used. Add it.")
     return Trouble(kind, line, status=status, **values)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_pipeline.agents.base import AgentStatus
-from pytest_pipeline.plans.rehearsal import ENDS, KEYS, WORDS
+from pytest_pipeline.plans.rehearsal import ENDS, KEYS, ON_THE_WAY, WORDS
 from pytest_pipeline.trouble import Trouble, TroubleKind
 from tests.plans.parsing import errors_of, task_of, tasks_of
 
@@ -18,10 +18,15 @@ def block(*lines: str, label: str = "yaml rehearsal") -> str:
 
 @pytest.mark.parametrize("word", WORDS)
 def test_every_word_is_a_kind_of_trouble(word: str) -> None:
-    tokens = ["tokens: 5"] if word == "expensive" else []
-    assert task_of(block(f"trouble: {word}", *tokens)).trouble == Trouble(
-        TroubleKind(word), 2, tokens=5 if tokens else 0
-    )
+    assert task_of(block(f"trouble: {word}")).trouble == Trouble(TroubleKind(word), 2)
+
+
+@pytest.mark.parametrize("kind", ON_THE_WAY)
+def test_trouble_on_the_way_can_end(kind: TroubleKind) -> None:
+    word = "503" if kind is TroubleKind.STATUS else kind.value
+    trouble = task_of(block(f"trouble: {word}", "times: 3")).trouble
+    assert trouble is not None
+    assert (trouble.kind, trouble.times) == (kind, 3)
 
 
 @pytest.mark.parametrize("status", ["400", "429", "'529'", "599"])
@@ -74,8 +79,12 @@ def test_a_task_without_a_block_has_no_trouble() -> None:
             "'retry_after' goes with an HTTP status only, not with 'drop'. Remove it.",
         ),
         ("trouble: drop\ntimes: 0", 4, "'times' must be a whole number of at least 1"),
-        ("trouble: 429\ntokens: 7", 4, "'tokens' goes with 'trouble: expensive' only, not with '429'. Remove it."),
-        ("times: 1\ntrouble: expensive", 4, "'expensive' needs 'tokens'"),
+        ("trouble: 429\ntokens: 7", 4, "'tokens' goes with expensive only, not with '429'. Remove it."),
+        (
+            "times: 1\ntrouble: flood",
+            3,
+            "'times' goes with an HTTP status, drop, stall, silence and malformed only, not ",
+        ),
         ("trouble: drop\nends: crash", 4, "'ends' must be one of ok, failed, timeout, budget, turns, unavailable"),
         ("trouble: drop\n\nend: ok", 5, "'end' is not a key of the 'yaml rehearsal' block. Did you mean 'ends'?"),
         ("trouble: drop\nretry-after: 1", 4, "Did you mean 'retry_after'?"),
