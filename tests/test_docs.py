@@ -23,7 +23,7 @@ from pytest_pipeline import events, hookspecs
 from pytest_pipeline.cases.verdict import CRITERION_NOT_MET
 from pytest_pipeline.errors import FailureKind
 from pytest_pipeline.options import OPTIONS, Option
-from pytest_pipeline.plans import fields, front_matter, grammar, parse_plan, read_plan
+from pytest_pipeline.plans import fields, front_matter, grammar, parse_plan, read_plan, rehearsal
 from pytest_pipeline.plans.model import (
     CommandCheck,
     Expectation,
@@ -44,6 +44,7 @@ from pytest_pipeline.record.matrix import SYMBOLS
 from pytest_pipeline.record.model import Outcome, RunRecord, SessionRecord, TaskRunKey, TaskRunRecord
 from pytest_pipeline.record.summary import summary
 from pytest_pipeline.settings import Settings
+from pytest_pipeline.trouble import Trouble, TroubleKind
 
 pytest_plugins = ["pytester"]
 
@@ -55,6 +56,7 @@ PAGES = {
 README, PLANS, HOOKS, RECORD = (
     PAGES[name] for name in ("README.md", "docs/plans.md", "docs/hooks.md", "docs/record.md")
 )
+REHEARSED = "plans/trouble.md"
 EXAMPLES = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "plans").glob("*.md"))]
 HOOK_FUNCTIONS = [
     each for name, each in inspect.getmembers(hookspecs, inspect.isfunction) if name.startswith("pytest_")
@@ -261,6 +263,42 @@ def test_every_form_of_reference_is_documented_and_understood() -> None:
     assert {form for _, form in rows} == {form.value for form in ReferenceForm}
 
 
+def test_every_kind_of_trouble_is_documented_and_understood() -> None:
+    rows = table(PLANS, "trouble")
+    found = [only_task("```yaml rehearsal", f"trouble: {word}", "```").trouble for word, _, _ in rows]
+    assert [each.kind for each in found if each] == list(TroubleKind)
+    passing = [each.kind for each, (_, word, _) in zip(found, rows, strict=True) if each and word == "yes"]
+    assert passing == list(rehearsal.ON_THE_WAY)
+
+
+def test_every_key_of_a_block_about_trouble_is_documented() -> None:
+    rows = dict(table(PLANS, "key of the block"))
+    assert tuple(rows) == rehearsal.KEYS
+    assert tuple(re.findall(r"`(\w+)`", rows["ends"])) == rehearsal.ENDS
+
+
+def test_the_block_of_the_page_is_understood() -> None:
+    (block,) = (text for text in blocks(PLANS, "markdown") if "yaml rehearsal" in text)
+    assert only_task(block).trouble == Trouble(TroubleKind.STATUS, 2, status=429, times=1, ends="ok")
+
+
+def test_there_is_a_task_for_every_kind_of_trouble_and_it_says_how_the_agent_ends() -> None:
+    troubles = [task.trouble for batch in _example(REHEARSED).batches for task in batch.tasks]
+    assert {each.kind for each in troubles if each} == set(TroubleKind)
+    assert {each.status for each in troubles if each} - {0} == {401, 403, 429, 500, 529}
+    assert all(each and each.ends for each in troubles)
+
+
+def test_every_form_of_protected_path_is_documented() -> None:
+    told = [path for path, _ in table(PLANS, "protected path")]
+    assert set(told) - {"*.mcp.json"} <= set(Settings().protected_paths)
+    paragraph = (
+        below(PAGES["docs/trust.md"], "Protected paths").partition("By default these are")[2].partition("\n\n")[0]
+    )
+    named = set(re.findall(r"`([^`]+)`", paragraph))
+    assert {path.lstrip("/") for path in Settings().protected_paths} <= named
+
+
 def test_commands_prose_and_refusals_are_told_apart_as_documented() -> None:
     names = {CommandCheck: "command", ProseCheck: "prose", RefusedCheck: "refused", PredicateCheck: "predicate"}
     for item, expected in table(PLANS, "item"):
@@ -296,6 +334,7 @@ def _summary_of_ten_green_runs() -> list[str]:
         TaskRunRecord(TaskRunKey("s", run.number, name, batch, task), title, outcome)
         for run in runs
         for name in EXAMPLES
+        if name != REHEARSED
         for batch, task, title, outcome in _rows(_example(name))
     ]
     verdict = judge(runs, required=10, count=10)
