@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from pytest_pipeline.record.costs import cost_of
 from pytest_pipeline.record.criterion import Verdict
 from pytest_pipeline.record.evidence import anytime_lower_bound, lower_bound
 from pytest_pipeline.record.model import SessionRecord, TaskRunRecord
@@ -19,15 +20,19 @@ PREFIX = "pipeline."
 
 ATTEMPT_FACTS: Mapping[str, str] = MappingProxyType(
     {
-        "agent": "who did the task: claude, reference or command",
+        "agent": "who did the task, for example claude, claude (rehearsal) or reference",
         "agent_version": "its version",
         "model": "the model it used",
         "agent_status": "how the agent ended, on its own word: ok, failed, timeout, budget, turns or unavailable",
         "agent_session": "the agent's own id of its session",
+        "agent_status": "how the agent ended: ok, failed, timeout, budget, turns or unavailable",
+        "rehearsal": "what stood in for the model, scripted or cassette: none took part",
         "cost_usd": "what it cost in US dollars, as far as the agent tells; missing: unknown",
+        "cost_estimated": "yes when that was put together from what was seen; the agent did not get to tell it",
         "turns": "model turns",
         "tokens": "tokens used",
         "base_commit": "commit that the run started from",
+        "denied_tools": "tools that the agent asked for and was denied, with the number of calls",
         "branch": "branch that was pushed",
         "commit": "commit that was verified and pushed",
         "pull_request": "number of the pull request",
@@ -42,6 +47,7 @@ ATTEMPT_FACTS: Mapping[str, str] = MappingProxyType(
         "parent_commit": "commit of the base branch that the task started from",
         "merge_base": "commit of the base branch that it was merged onto",
         "transcript": "what the agent printed, as a path relative to the rootdir",
+        "transcript_truncated": "yes when the transcript holds less than that",
         "agent_committed": "yes when the agent made commits of its own, which are squashed into ours, else no",
         "agent_survivors": "number of processes that the agent had left behind; they were killed",
         "refused_as": "kind of the failure that Expect: failure asked for",
@@ -59,6 +65,7 @@ TESTCASE_PROPERTIES: Mapping[str, str] = MappingProxyType(
         "batch": "the batch in the plan",
         "task": "the task in the batch, or final-state",
         "attempt": "number of the attempt that decided",
+        "cost_usd_all_attempts": "what all attempts so far cost together, where there are several",
         "outcome": "passed, failed, skipped, completed, interrupted or running",
         "failure_kind": "whose fault the failure is",
         **ATTEMPT_FACTS,
@@ -71,6 +78,8 @@ SESSION_FACTS: Mapping[str, str] = MappingProxyType(
         "agent": "who did the tasks",
         "agent_version": "its version",
         "model": "the model that was asked for",
+        "rehearsal": "what stood in for a model, scripted or cassette; `in part` where not all agents rehearsed",
+        "max_cost": "most US dollars that the session was allowed to cost",
         "forge": "where pull requests live",
         "repository": "the target repository",
         "base_commit": "commit that every run started from",
@@ -78,6 +87,11 @@ SESSION_FACTS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Facts about a session by their names in the store."""
+
+IN_PART = ", in part"
+"""How the fact ``rehearsal`` ends where an agent that does not rehearse took part too."""
+
+_SHARED = ("agent", "base_commit")  # what a session says holds for a task that did not get to say it
 
 SUITE_PROPERTIES: Mapping[str, str] = MappingProxyType(
     {
@@ -121,11 +135,14 @@ def testcase_properties(session: SessionRecord, task_run: TaskRunRecord) -> tupl
         task_run: its last attempt decides.
     """
     key = task_run.key
-    known = {name: session.facts[name] for name in TESTCASE_PROPERTIES if name in session.facts}
+    known = {name: session.facts[name] for name in _SHARED if name in session.facts}
     if task_run.attempts:
         last = task_run.attempts[-1]
         known |= last.properties
         known["attempt"] = str(last.number)
+        costs = [cost for attempt in task_run.attempts if (cost := cost_of(attempt.properties)) is not None]
+        if costs and len(task_run.attempts) > 1:
+            known["cost_usd_all_attempts"] = str(sum(costs))
         if last.failure_kind is not None:
             known["failure_kind"] = str(last.failure_kind)
     known |= {

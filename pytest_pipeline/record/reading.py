@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 from pytest_pipeline.errors import FailureKind
 from pytest_pipeline.record import schema
+from pytest_pipeline.record.costs import usd
 from pytest_pipeline.record.model import (
     AttemptRecord,
     Outcome,
@@ -62,6 +64,17 @@ def runs(connection: sa.Connection, session: str, number: int | None = None) -> 
         RunRecord(row.session, row.number, row.admitted, row.started, Outcome(row.outcome), row.finished)
         for row in connection.execute(wanted)
     )
+
+
+def cost(connection: sa.Connection, session: str) -> Decimal:
+    """What all attempts of a session have cost so far, as far as that is known.
+
+    Added up as decimals: sums of floats miss a limit by a hair.
+    """
+    told = schema.attempt.c.properties["cost_usd"].as_string()
+    attempts = schema.attempt.join(schema.task_run).join(schema.run)
+    wanted = sa.select(told).select_from(attempts).where(schema.run.c.session == session, told.is_not(None))
+    return sum((usd(text) or Decimal() for (text,) in connection.execute(wanted)), Decimal())
 
 
 def task_runs(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from types import TracebackType
 
 from pytest_pipeline.errors import FailureKind, StoreError
@@ -111,6 +112,14 @@ class Store:
         with self._database.reading() as connection:
             return reading.sessions(connection)
 
+    def cost(self, session: str) -> Decimal:
+        """US dollars that a session has cost so far, in all processes.
+
+        All attempts count, also those that were repeated; those under way with what was noted of them.
+        """
+        with self._database.reading() as connection:
+            return reading.cost(connection, session)
+
     # Runs
 
     def admit_run(self, session: str, number: int, started: datetime) -> RunRecord:
@@ -147,6 +156,19 @@ class Store:
         """
         with self._database.writing(durable=True) as connection:
             return writing.admit_attempt(connection, key, title, started)
+
+    def note_attempt(self, attempt: AttemptId, properties: Mapping[str, str]) -> None:
+        """Write what is known so far of an attempt that is under way, for example what it has cost.
+
+        Args:
+            attempt: as the store admitted it.
+            properties: facts about the attempt by name; they replace those that were noted before.
+
+        Raises:
+            StoreError: it was not admitted, or has ended already.
+        """
+        with self._database.writing() as connection:
+            writing.note_attempt(connection, attempt, properties)
 
     def finish_attempt(
         self,

@@ -5,14 +5,18 @@ Plain ASCII but for what plans say; without colour nothing is lost.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from statistics import median
 
 from pytest_pipeline.record.columns import plain, shorten, shorten_left, wrap
+from pytest_pipeline.record.costs import bare, cost_of, shown, usd
 from pytest_pipeline.record.criterion import Verdict
+from pytest_pipeline.record.denials import counted, listed
 from pytest_pipeline.record.evidence import anytime_lower_bound, lower_bound
+from pytest_pipeline.record.junit import IN_PART
 from pytest_pipeline.record.matrix import WORDS, Line, TaskKey, matrix, natural, ranges, task_names
 from pytest_pipeline.record.model import AttemptRecord, Outcome, RunRecord, SessionRecord, TaskRunRecord
 
@@ -61,7 +65,14 @@ class _Told:
     names: dict[TaskKey, str]
 
     def criterion(self) -> str:
-        """Whether it is met, and what broke it."""
+        """Whether it is met, and what broke it; a rehearsal never without that word."""
+        told = self._criterion()
+        if not self._rehearsal:
+            return told
+        label = "in part a rehearsal, where" if self._in_part else "rehearsal:"
+        return f"{told} ({label} no model took part)"
+
+    def _criterion(self) -> str:
         verdict = self.verdict
         if verdict.met:
             return f"criterion met: {verdict.required} of {verdict.required} consecutive runs"
@@ -78,8 +89,24 @@ class _Told:
             f"{verdict.successful} successful, {verdict.failed} failed, {verdict.unfinished} unfinished"
         )
 
+    @property
+    def _rehearsal(self) -> str:
+        return self.session.facts.get("rehearsal", "")
+
+    @property
+    def _in_part(self) -> bool:
+        return self._rehearsal.endswith(IN_PART)
+
     def evidence(self) -> str:
-        """What the runs prove; the unit is the whole run."""
+        """What the runs prove, and in a rehearsal of what."""
+        told = self._evidence()
+        if not self._rehearsal:
+            return told
+        what = "What was rehearsed" if self._in_part else "It is a rehearsal, which"
+        return f"{told} {what} proves the agent's CLI and this pipeline, and nothing about a model."
+
+    def _evidence(self) -> str:
+        """The unit is the whole run."""
         successes, trials = self.verdict.successful, self.verdict.admitted
         told = f"evidence: {successes} of {trials} whole runs succeeded"
         if not successes:
@@ -97,10 +124,12 @@ class _Told:
         """What else a reader must know, one sentence each."""
         yield from self._pull_requests()
         yield from self._cost()
+        yield from self._cost_limit()
         times = [(run.finished - run.started).total_seconds() for run in self.runs if run.finished is not None]
         if times:
             yield f"run time: median {_duration(median(times))} of {_count(len(times), 'run')}"
         yield from self._checks()
+        yield from self._denied()
         retried = [each for each in self.task_runs if len(each.attempts) > 1]
         if retried:
             shown = [f"run {each.key.run}, {self._name(each)}: {len(each.attempts)} attempts" for each in retried]
@@ -151,16 +180,34 @@ class _Told:
 
     def _cost(self) -> Iterator[str]:
         """All attempts count, also those that were repeated; an agent that ran and does not tell is unknown."""
-        costs = [_usd(each) for each in self._attempts() if "cost_usd" in each.properties or _agent_ran(each)]
-        known = [cost for cost in costs if cost is not None]
-        unknown = len(costs) - len(known)
+        costs = [cost_of(each.properties) for each in self._attempts() if _costs(each)]
+        unknown = costs.count(None)
+        known = len(costs) - unknown
         if known:
-            total = sum(known, Decimal())
-            shown = f"{total:.4f}" if 0 < total < Decimal("0.1") else f"{total:.2f}"
             rest = f" at least, unknown for {_count(unknown, 'attempt')}" if unknown else ""
-            yield f"cost: {shown} USD{rest}"
+            estimated = sum(each.properties.get("cost_estimated") == "yes" for each in self._attempts())
+            rest += f", estimated for {_count(estimated, 'attempt')}" if estimated else ""
+            if self._rehearsal and not self._in_part:
+                rest += " (rehearsal: nothing was paid)"
+            yield f"cost: {shown(self._spent())} USD{rest}"
         elif unknown:
             yield f"cost: unknown ({_count(unknown, 'attempt')})"
+
+    def _cost_limit(self) -> Iterator[str]:
+        allowed = usd(self.session.facts.get("max_cost", ""))
+        if allowed is not None and self._spent() >= allowed:
+            reached = f"{shown(self._spent())} USD, and --max-cost allows {bare(allowed)}"
+            yield f"cost limit reached: {reached}; no task was started after that"
+
+    def _spent(self) -> Decimal:
+        return sum((cost_of(each.properties) or Decimal() for each in self._attempts()), Decimal())
+
+    def _denied(self) -> Iterator[str]:
+        texts = [text for each in self._attempts() if (text := each.properties.get("denied_tools"))]
+        calls = sum(map(counted, texts), Counter[str]())
+        if calls:
+            where = _count(len(texts), "attempt")
+            yield f"denied tools: {_count(calls.total(), 'call')} in {where} ({plain(listed(calls))})"
 
     def _checks(self) -> Iterator[str]:
         unchecked = self._tasks_with("own_checks", "0")
@@ -194,16 +241,8 @@ class _Told:
         return (attempt for each in self.task_runs for attempt in each.attempts)
 
 
-def _agent_ran(attempt: AttemptRecord) -> bool:
-    return any(step.name == "agent" for step in attempt.steps)
-
-
-def _usd(attempt: AttemptRecord) -> Decimal | None:
-    try:
-        cost = Decimal(attempt.properties.get("cost_usd", ""))
-    except InvalidOperation:
-        return None
-    return cost if cost.is_finite() and cost >= 0 else None
+def _costs(attempt: AttemptRecord) -> bool:
+    return "cost_usd" in attempt.properties or any(step.name == "agent" for step in attempt.steps)
 
 
 def _count(number: int, one: str, many: str = "") -> str:

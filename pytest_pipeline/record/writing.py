@@ -88,6 +88,15 @@ def admit_attempt(connection: sa.Connection, key: TaskRunKey, title: str, starte
     return AttemptId(_insert(connection, schema.attempt, {**values, "message": "", "properties": {}}), number)
 
 
+def note_attempt(connection: sa.Connection, attempt: AttemptId, properties: Mapping[str, str]) -> None:
+    """Write what is known of an attempt that has not ended."""
+    chosen = sa.update(schema.attempt).where(
+        schema.attempt.c.id == attempt.row, schema.attempt.c.outcome == str(Outcome.RUNNING)
+    )
+    if connection.execute(chosen.values(properties=dict(properties))).rowcount != 1:
+        raise Refusal(f"attempt {attempt.row} was not admitted, or has ended. {_REPORT}")
+
+
 def finish_attempt(
     connection: sa.Connection,
     attempt: AttemptId,

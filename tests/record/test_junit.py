@@ -30,7 +30,7 @@ EVERYTHING = {name: f"the {name}" for name in junit.ATTEMPT_FACTS}
 def task_run(properties: dict[str, str], kind: FailureKind | None = None) -> TaskRunRecord:
     outcome = Outcome.FAILED if kind else Outcome.PASSED
     attempts = (
-        AttemptRecord(1, at(1), Outcome.FAILED, at(2), FailureKind.FORGE, "", {"branch": "old"}),
+        AttemptRecord(1, at(1), Outcome.FAILED, at(2), FailureKind.FORGE, "", {"branch": "old", "cost_usd": "0.25"}),
         AttemptRecord(2, at(3), outcome, at(4), kind, "", properties),
     )
     return TaskRunRecord(KEY, "Create it", outcome, "", attempts)
@@ -53,6 +53,13 @@ def test_a_failed_task_run_has_every_documented_property_in_the_documented_order
     assert told["pipeline.branch"] == "the branch"
 
 
+def test_what_several_attempts_cost_is_told_together() -> None:
+    told = dict(junit.testcase_properties(SESSION, task_run({"cost_usd": "0.10"})))
+    assert (told["pipeline.cost_usd"], told["pipeline.cost_usd_all_attempts"]) == ("0.10", "0.35")
+    once = TaskRunRecord(KEY, "Create it", Outcome.PASSED, "", task_run({"cost_usd": "0.10"}).attempts[1:])
+    assert "pipeline.cost_usd_all_attempts" not in dict(junit.testcase_properties(SESSION, once))
+
+
 def test_what_is_not_known_has_no_property() -> None:
     names = [name for name, _ in junit.testcase_properties(SESSION, task_run({}))]
     assert "pipeline.failure_kind" not in names
@@ -62,6 +69,12 @@ def test_what_is_not_known_has_no_property() -> None:
 def test_what_the_attempt_does_not_say_the_session_says() -> None:
     told = dict(junit.testcase_properties(SESSION, task_run({"agent": "claude"})))
     assert (told["pipeline.agent"], told["pipeline.base_commit"]) == ("claude", "abc")
+
+
+def test_what_holds_for_some_tasks_of_a_session_is_not_said_of_each() -> None:
+    facts = {"agent": "claude (rehearsal), reference", "rehearsal": "scripted", "model": "m-1", "agent_version": "7"}
+    told = dict(junit.testcase_properties(SessionRecord("S", at(0), 2, 2, facts), task_run({"agent": "reference"})))
+    assert told.keys() & {"pipeline.rehearsal", "pipeline.model", "pipeline.agent_version"} == set()
 
 
 def test_an_attempt_cannot_say_that_it_is_another() -> None:

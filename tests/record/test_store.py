@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
@@ -278,3 +279,50 @@ def test_admissions_are_synced_to_the_disk_and_steps_are_not(store: Store) -> No
 def test_the_store_has_no_way_to_forget() -> None:
     names = {name for name in vars(Store) if not name.startswith("_")}
     assert not {name for name in names if name.startswith(("delete", "remove", "clear", "drop", "reset"))}
+
+
+def test_a_session_has_cost_what_all_its_attempts_have_cost_also_those_under_way(store: Store) -> None:
+    store.open_session(SessionRecord("T", at(0), 1, 1))
+    store.admit_run("T", 1, at(1))
+    for session, task, costs in (("S", "1.1", ("0.10", "0.20")), ("S", "1.2", ("unknown",)), ("T", "1.1", ("5",))):
+        for cost in costs:
+            attempt = store.admit_attempt(TaskRunKey(session, 1, "p.md", "1", task), "", at(2))
+            store.finish_attempt(attempt, Outcome.FAILED, None, "", {"cost_usd": cost, "turns": "3"}, at(3))
+    store.note_attempt(store.admit_attempt(OTHER, "", at(4)), {"cost_usd": "0.7"})
+    store.admit_attempt(TaskRunKey("S", 1, "p.md", "1", "2.1"), "", at(4))
+
+    assert store.cost("S") == Decimal("1.00")
+    assert store.cost("T") == 5
+
+
+def test_ten_times_ten_cents_are_a_dollar(store: Store) -> None:
+    for number in range(10):
+        attempt = store.admit_attempt(TaskRunKey("S", 1, "p.md", "1", str(number)), "", at(2))
+        store.finish_attempt(attempt, Outcome.PASSED, None, "", {"cost_usd": "0.1"}, at(3))
+
+    assert store.cost("S") == 1
+
+
+def test_a_session_without_attempts_has_cost_nothing(store: Store) -> None:
+    assert store.cost("S") == 0
+
+
+def test_what_is_noted_of_an_attempt_is_there_while_it_is_under_way(store: Store) -> None:
+    attempt = store.admit_attempt(KEY, "", at(2))
+
+    store.note_attempt(attempt, {"cost_usd": "0.1", "agent": "own"})
+    store.note_attempt(attempt, {"cost_usd": "0.2"})
+
+    (found,) = store.attempts(KEY)
+    assert (found.outcome, dict(found.properties)) == (Outcome.RUNNING, {"cost_usd": "0.2"})
+
+
+def test_nothing_is_noted_of_an_attempt_that_has_ended_or_never_was(store: Store) -> None:
+    attempt = store.admit_attempt(KEY, "", at(2))
+    store.finish_attempt(attempt, Outcome.FAILED, None, "", {"cost_usd": "0.1"}, at(3))
+
+    for wrong in (attempt, AttemptId(attempt.row + 1, 1)):
+        with pytest.raises(StoreError, match="was not admitted, or has ended"):
+            store.note_attempt(wrong, {})
+
+    assert store.attempts(KEY)[0].properties == {"cost_usd": "0.1"}

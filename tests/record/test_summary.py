@@ -66,6 +66,7 @@ def session_of(
     tasks: Sequence[Task] = TASKS,
     width: int = 80,
     required: int | None = None,
+    facts: Mapping[str, str] | None = None,
 ) -> list[str]:
     """The summary of a session in which everything passed but for what is said."""
     task_runs = []
@@ -78,13 +79,18 @@ def session_of(
     for number in range(1, count + 1):
         ended = run_outcome(each.outcome for each in task_runs if each.key.run == number)
         runs.append(RunRecord("S", number, number, at(10 * number), ended, at(10 * number + 7.5)))
-    return texts(runs, task_runs, count, required or count, width)
+    return texts(runs, task_runs, count, required or count, width, facts)
 
 
 def texts(
-    runs: Sequence[RunRecord], task_runs: Sequence[TaskRunRecord], count: int, required: int, width: int = 80
+    runs: Sequence[RunRecord],
+    task_runs: Sequence[TaskRunRecord],
+    count: int,
+    required: int,
+    width: int = 80,
+    facts: Mapping[str, str] | None = None,
 ) -> list[str]:
-    session = SessionRecord("S", at(0), required, count)
+    session = SessionRecord("S", at(0), required, count, facts or {})
     return [line.text for line in summary(session, runs, task_runs, judge(runs, required, count), width)]
 
 
@@ -211,6 +217,71 @@ def test_what_a_reader_must_know_is_said() -> None:
         "runs in the order of admission: 2, 1",
     ):
         assert line in found
+
+
+def one_run(*properties: Mapping[str, str], facts: Mapping[str, str] | None = None) -> list[str]:
+    """The summary of one run with an attempt for each of these facts."""
+    runs = [RunRecord("S", 1, 1, at(0), Outcome.PASSED, at(90))]
+    task_runs = [
+        task_run(1, ("p.md", "b", str(number), "Do"), Outcome.PASSED, attempt(Outcome.PASSED, each))
+        for number, each in enumerate(properties)
+    ]
+    return texts(runs, task_runs, 1, 1, width=200, facts=facts)
+
+
+def test_costs_that_are_estimated_or_unknown_are_counted() -> None:
+    told, estimated = {"cost_usd": "1.25"}, {"cost_usd": "0.5", "cost_estimated": "yes"}
+
+    assert "cost: 1.75 USD, estimated for 1 attempt" in one_run(told, estimated)
+    assert "cost: 2.25 USD at least, unknown for 1 attempt, estimated for 2 attempts" in one_run(
+        told, estimated, {}, estimated
+    )
+    assert "cost: 1.25 USD" in one_run(told)
+
+
+def test_denied_tools_are_counted_over_all_attempts() -> None:
+    found = one_run({"denied_tools": "Bash 1"}, {}, {"denied_tools": "Write 2, Bash 1, mcp__a b__c 4"})
+
+    assert "denied tools: 8 calls in 2 attempts (mcp__a b__c 4, Bash 2, Write 2)" in found
+    assert "denied tools: 1 call in 1 attempt (Bash 1)" in one_run({"denied_tools": "Bash 1"})
+
+
+def test_nothing_is_said_of_denied_tools_where_there_were_none() -> None:
+    assert "denied" not in "\n".join(one_run({}, {"denied_tools": "nonsense"}))
+
+
+def test_a_reached_cost_limit_is_told_and_another_one_is_not() -> None:
+    costs = {"cost_usd": "2.5"}
+
+    told = "cost limit reached: 5.00 USD, and --max-cost allows 5; no task was started after that"
+    assert told in one_run(costs, costs, facts={"max_cost": "5"})
+    assert "limit" not in "\n".join(one_run(costs, costs, facts={"max_cost": "5.01"}))
+    assert "limit" not in "\n".join(one_run(costs, costs))
+
+
+def test_a_rehearsal_says_so_with_its_verdict_its_evidence_and_its_cost() -> None:
+    for kind in ("scripted", "cassette"):
+        found = session_of(10, {}, {"cost_usd": "0.25"}, facts={"rehearsal": kind}, width=300)
+        assert found[-1] == "criterion met: 10 of 10 consecutive runs (rehearsal: no model took part)"
+        assert found[-2].endswith(
+            "if runs are independent. It is a rehearsal, which proves the agent's CLI and this pipeline, and nothing "
+            "about a model."
+        )
+        assert "cost: 10.00 USD (rehearsal: nothing was paid)" in found
+
+
+def test_so_does_one_that_failed() -> None:
+    found = session_of(1, {(1, "1"): Outcome.FAILED}, facts={"rehearsal": "scripted"}, width=300)
+    assert found[-1].startswith("criterion not met: 0 of 1 consecutive runs (broken by")
+    assert found[-1].endswith("(rehearsal: no model took part)")
+    assert "It is a rehearsal" in found[-2]
+
+
+def test_a_session_that_rehearsed_in_part_says_that() -> None:
+    found = session_of(1, {}, {"cost_usd": "0.25"}, facts={"rehearsal": "scripted, in part"}, width=300)
+    assert found[-1].endswith("consecutive runs (in part a rehearsal, where no model took part)")
+    assert found[-2].endswith("What was rehearsed proves the agent's CLI and this pipeline, and nothing about a model.")
+    assert "cost: 1.00 USD" in found
 
 
 def test_a_session_that_ended_early_says_how_many_runs_took_place() -> None:
