@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         SettingsError,
     )
     from pytest_pipeline.events import (
+        AgentActivity,
         Candidate,
         CriterionDecided,
         RunFinished,
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Agent",
+    "AgentActivity",
     "AgentRequest",
     "AgentResult",
     "AgentStatus",

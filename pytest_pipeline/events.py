@@ -53,6 +53,14 @@ class StepFinished:
 
 
 @dataclass(frozen=True)
+class AgentActivity:
+    """An agent says what it does right now, in one short ``line``, as it wrote it: it may hold anything."""
+
+    task: TaskReference
+    line: str
+
+
+@dataclass(frozen=True)
 class Candidate:
     """What a task is about to commit.
 

@@ -9,6 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from pytest_pipeline.agents.base import Agent
     from pytest_pipeline.events import (
+        AgentActivity,
         Candidate,
         CriterionDecided,
         RunFinished,
@@ -76,6 +77,14 @@ def pytest_pipeline_step_finished(event: StepFinished) -> None:
 
     Args:
         event: which step, how it ended and how long it took.
+    """
+
+
+def pytest_pipeline_agent_activity(event: AgentActivity) -> None:
+    """Watch an agent at work. Called as often as the agent says something, while it goes on.
+
+    Args:
+        event: which task run, and what the agent says that it does.
     """
 
 

@@ -6,7 +6,8 @@ What carries tasks out, and keeps the record, is imported when a session is open
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import pytest
 
 from pytest_pipeline.cases.arranging import plan_items, put_needs_first, repeat_by
 from pytest_pipeline.cases.ledger import Ledger
+from pytest_pipeline.cases.live import show_activity
 from pytest_pipeline.cases.nodes import CaseItem
 from pytest_pipeline.cases.observing import HookObserver, ask
 from pytest_pipeline.errors import PipelineError, TaskFailure
@@ -21,14 +23,16 @@ from pytest_pipeline.events import RunFinished
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.criterion import judge, run_outcome
 from pytest_pipeline.record.junit import PREFIX, testcase_properties
-from pytest_pipeline.record.model import Outcome, TaskRunKey
+from pytest_pipeline.record.model import Outcome, TaskRunKey, TaskRunRecord
 from pytest_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-    from pytest_pipeline.agents.base import Agent
+    from pytest_pipeline.cases.choosing import ChosenAgents
+    from pytest_pipeline.cases.spending import CostLimit
     from pytest_pipeline.cases.verdict import Closing
+    from pytest_pipeline.execution.attempt import Attempt
     from pytest_pipeline.execution.opening import Opened
     from pytest_pipeline.execution.pipeline import Pipeline
 
@@ -63,9 +67,12 @@ class Lifecycle:
         self._passed_over: list[str] = []
         self.notes: list[str] = []
         self.faults: list[str] = []
-        self._agents: dict[tuple[str, str | None, str | None], Agent] = {}
+        self.wait: Callable[[float], None] = time.sleep  # between attempts; Ctrl-C ends it
+        self._agents: ChosenAgents | None = None
+        self._limit: CostLimit | None = None
         self._outcome = Outcome.RUNNING
         self._reason = ""
+        self._never_began = False  # whether the item belongs to a run that the cost limit kept from beginning
         self._failed_reports = 0
         self._finished_runs: set[int] = set()
         self._numbers: dict[str, int] = {}
@@ -123,8 +130,12 @@ class Lifecycle:
         return not interrupted and not only_looks and not hasattr(self.config, "workerinput")
 
     def _open(self) -> None:
+        from pytest_pipeline.cases.choosing import ChosenAgents
+        from pytest_pipeline.cases.spending import CostLimit
         from pytest_pipeline.execution.opening import open_session
 
+        show_activity(self.config)
+        self._agents = ChosenAgents(self.config)
         selected = {item.case.plan: self.plans[item.case.plan] for item in self.items}
         hook = self.config.hook.pytest_pipeline_forge
         try:
@@ -132,49 +143,24 @@ class Lifecycle:
                 self.settings,
                 selected,
                 rootdir=self.config.rootpath,
-                agents=self._agent,
+                agents=self._agents,
                 forge=ask("pytest_pipeline_forge", lambda: hook(config=self.config, settings=self.settings)),
                 observer=HookObserver(self.config, self.faults.append),
             )
         except PipelineError as error:
             raise pytest.UsageError(str(error)) from None
-
-    def _agent(self, settings: Settings) -> Agent:
-        """The agent for some settings; hooks choose before names do."""
-        from pytest_pipeline.agents import make_agent
-
-        key = settings.agent, settings.agent_command, settings.model
-        if key not in self._agents:
-            hook = self.config.hook.pytest_pipeline_agent
-            chosen = ask("pytest_pipeline_agent", lambda: hook(config=self.config, settings=settings))
-            self._agents[key] = chosen or make_agent(settings.agent, settings)
-        return self._agents[key]
+        self._limit = CostLimit(self.pipeline)
 
     def pytest_report_collectionfinish(self) -> list[str]:
-        """The header: who does the work, on what, and where the record is."""
+        """The header, below the remarks about plans."""
+        from pytest_pipeline.cases.header import header
+
         lines = [str(note) for plan in self.plans.values() for note in plan.notes]
         if self._passed_over:
             verb = "is" if len(self._passed_over) == 1 else "are"
             what = "--rehearse without --cassette" if self.settings.rehearse else "--rehearse"
             lines.append(f"pipeline: passed over {', '.join(self._passed_over)}, which {verb} for {what} only")
-        if self.opened is None:
-            return lines
-        target, facts = self.opened.target, self.opened.facts
-        base, count = facts["base_commit"][:12], self.settings.count
-        lines += [
-            f"pipeline: session {self.pipeline.session}, {count} run{'s' if count > 1 else ''}, "
-            f"agent {facts['agent']}, forge {facts['forge']}",
-            f"pipeline: repository {target.name}, base commit {base}",
-        ]
-        if "reference" in facts["agent"].split(", "):
-            lines.append("pipeline: the reference agent replays the plan's own solutions; no model takes part")
-        lines += [
-            f"pipeline: the base commit holds {path} with its references, so the agent can read the solutions there"
-            for path in self.opened.readable
-        ]
-        if target.dirty:
-            lines.append("pipeline: the checkout has changes that are not committed; no run will see them")
-        return lines
+        return lines if self.opened is None else [*lines, *header(self.opened, self.settings.count)]
 
     # Running
 
@@ -193,23 +179,31 @@ class Lifecycle:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Nothing is known of an item yet; marks and plugins may end it before its own setup."""
-        self._outcome, self._reason = Outcome.RUNNING, ""
+        self._outcome, self._reason, self._never_began = Outcome.RUNNING, "", False
         if isinstance(item, CaseItem):
             item.attempt, item.performed = None, False
 
     def skip_if_needed(self, item: CaseItem) -> None:
-        """Skip an item whose dependencies are not met, or that the plan calls completed."""
+        """Skip an item whose dependencies are not met, that the plan calls completed, or that nobody pays for."""
         unselected = self.ledger.unselected_needs(item)
         if unselected:
             note = (
                 f"{item.nodeid} ran although {', '.join(unselected)}, which it needs, was not selected (counts as met)"
             )
             self.notes.append(note)
+        assert self._limit is not None
         found = self.ledger.reason_to_skip(item)
-        if found is None:
-            return
-        self._outcome, reason = found
-        raise pytest.skip.Exception(reason)
+        if unpaid := self._limit.refuses(item, found and found[0]):
+            found = Outcome.SKIPPED, unpaid
+            self._never_began = not self._limit.has_begun(item)
+        if found is not None:
+            self._outcome, reason = found
+            raise pytest.skip.Exception(reason)
+
+    def tries_again(self, attempt: Attempt) -> bool:
+        """Whether another attempt may help where this one failed, and may be paid for."""
+        assert self._limit is not None
+        return attempt.worth_retrying and not self._limit.reached
 
     def _key(self, item: CaseItem) -> TaskRunKey:
         case = item.case
@@ -256,19 +250,26 @@ class Lifecycle:
         attempt = item.attempt
         if attempt is not None:
             attempt.finish(self._outcome)
-        else:
-            self.pipeline.run(item.case.run)
-            self.pipeline.store.skip_task_run(self._key(item), item.title, self._outcome, self._reason)
+        elif not self._never_began:
+            self._write_skip(item)
         merged = attempt is None or attempt.facts.get("pull_request_state") != "open"
         self.ledger.note(item.case, self._outcome, merged=merged)
         self._set_properties(item)
 
+    def _write_skip(self, item: CaseItem) -> None:
+        """Write that an item is not tried; one that is only not tried again stays as it ended."""
+        tried = self.pipeline.store.attempts(self._key(item))
+        if tried:
+            self._outcome = tried[-1].outcome
+        else:
+            self.pipeline.run(item.case.run)
+            self.pipeline.store.skip_task_run(self._key(item), item.title, self._outcome, self._reason)
+
     def _set_properties(self, item: CaseItem) -> None:
-        session = self.pipeline.store.session(self.pipeline.session)
-        record = self.pipeline.store.task_run(self._key(item))
-        if record is not None:
-            others = [(name, value) for name, value in item.user_properties if not name.startswith(PREFIX)]
-            item.user_properties[:] = [*others, *testcase_properties(session, record)]
+        session, key = self.pipeline.store.session(self.pipeline.session), self._key(item)
+        record = self.pipeline.store.task_run(key) or TaskRunRecord(key, item.title, self._outcome, self._reason)
+        others = [(name, value) for name, value in item.user_properties if not name.startswith(PREFIX)]
+        item.user_properties[:] = [*others, *testcase_properties(session, record)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count failures of ours: those of runs that broke a streak may be outlived by it, others not."""
@@ -282,7 +283,7 @@ class Lifecycle:
         if item is None or self.opened is None:
             return
         item.attempt = None  # the store has it; thousands of them would only fill memory
-        if self.ledger.close(item.case):
+        if self.ledger.close(item.case) and item.case.run in self._admitted():
             with _ending_the_session():
                 self._finish_run(item.case.run)
 
@@ -333,11 +334,15 @@ class Lifecycle:
             self._closing.print(terminalreporter)
 
     def pytest_unconfigure(self) -> None:
-        """Let go of workspaces and store."""
-        if self.opened is not None:
-            gc.unfreeze()
-            self.pipeline.close()
-            self.opened = None
+        """Let go of agents, workspaces and store, however the session ended."""
+        try:
+            if self._agents is not None:
+                self._agents.close()
+        finally:
+            if self.opened is not None:
+                gc.unfreeze()
+                self.pipeline.close()
+                self.opened = None
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pytest
 
 from pytest_pipeline.cases.describe import describe, item_name
 from pytest_pipeline.cases.order import Order, Place
+from pytest_pipeline.cases.retrying import pauses
 from pytest_pipeline.cases.story import tell
 from pytest_pipeline.errors import PipelineError, TaskFailure
 from pytest_pipeline.plans.model import Batch, Plan, Task
@@ -211,6 +212,31 @@ class TaskItem(CaseItem):
         from pytest_pipeline.execution.task_run import TaskRun
 
         return TaskRun(self.lifecycle.pipeline, self.case.run, self.plan, self.batch, self.task)
+
+    def perform(self) -> None:
+        """The call phase; an agent that could not be reached is tried again, each time as a new attempt."""
+        assert self.attempt is not None
+        for pause in pauses(self.attempt.settings.agent_retries):
+            try:
+                super().perform()
+                return
+            except TaskFailure:
+                if not self.lifecycle.tries_again(self.attempt):
+                    raise
+            self._begin_anew(pause)
+        super().perform()
+
+    def _begin_anew(self, pause: float) -> None:
+        """End the attempt that failed, and after a pause prepare another one in a workspace of its own."""
+        assert self.attempt is not None
+        self.attempt.cleanup()
+        self.attempt.finish(Outcome.FAILED)
+        self.attempt = self.open_attempt()
+        with self._interruptible():
+            self.attempt.admit()
+            self.attempt.say(f"the agent was not available; it is tried again in {pause:g} s")
+            self.lifecycle.wait(pause)
+            self.attempt.prepare()
 
 
 def _own_body(task: Task, *, verbose: bool) -> Body:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 
 from pytest_pipeline.errors import PipelineError
-from pytest_pipeline.events import Candidate, StepFinished, StepStarted, TaskReference
+from pytest_pipeline.events import AgentActivity, Candidate, StepFinished, StepStarted, TaskReference
 from pytest_pipeline.record.model import Outcome
 
 Answer = TypeVar("Answer")
@@ -72,6 +72,10 @@ class HookObserver:
             if event.outcome == Outcome.PASSED:
                 raise
             self._complain(str(error))
+
+    def agent_activity(self, event: AgentActivity) -> None:
+        """Tell the hooks."""
+        ask("pytest_pipeline_agent_activity", lambda: self._hook.pytest_pipeline_agent_activity(event=event))
 
     def judge(self, candidate: Candidate) -> list[str]:
         """All objections of all hooks."""

@@ -13,7 +13,7 @@ from pytest_pipeline.errors import (
     PipelineError,
     TaskFailure,
 )
-from pytest_pipeline.events import TaskReference
+from pytest_pipeline.events import AgentActivity, TaskReference
 from pytest_pipeline.execution.layout import task_slug
 from pytest_pipeline.execution.pipeline import Pipeline, Run
 from pytest_pipeline.execution.steps import StepLog, now
@@ -50,6 +50,7 @@ class Attempt:
         self.facts: dict[str, str] = {}
         self.failure: TaskFailure | None = None
         self.warnings: list[str] = []
+        self.worth_retrying = False  # whether the agent could not be reached, and another try may find it
         self.outcome = Outcome.RUNNING
         self.kept: str | None = None
         self.run: Run
@@ -86,6 +87,16 @@ class Attempt:
                 key.session, key.run, key.plan, key.batch, key.task, self.title, self._admitted.number
             )
             self.steps = StepLog(self.pipeline.store, self._admitted, self.reference, self.pipeline.observer)
+
+    def note(self) -> None:
+        """Write what is known so far, for other processes and for the case that this one does not live to the end."""
+        assert self._admitted is not None
+        self.pipeline.store.note_attempt(self._admitted, self.facts)
+
+    def say(self, line: str) -> None:
+        """Tell whoever watches what goes on in place of an agent."""
+        with self.judged():
+            self.pipeline.observer.agent_activity(AgentActivity(self.reference, line))
 
     def finish(self, outcome: Outcome, message: str = "") -> None:
         """Write how the attempt ended; does nothing when that is written already."""

@@ -12,6 +12,7 @@ from platform import python_version
 
 from pytest_pipeline import __version__
 from pytest_pipeline.errors import SettingsError
+from pytest_pipeline.execution.cast import REFERENCE, choose_cast
 from pytest_pipeline.execution.layout import Layout
 from pytest_pipeline.execution.pipeline import Agents, Pipeline
 from pytest_pipeline.execution.steps import Observer, now
@@ -22,6 +23,7 @@ from pytest_pipeline.forges.local import LocalForge
 from pytest_pipeline.host.git import Repository, Tree
 from pytest_pipeline.host.git_work_tree import remove
 from pytest_pipeline.plans.model import Plan
+from pytest_pipeline.record.costs import bare, limit
 from pytest_pipeline.record.model import SessionRecord
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.settings import Settings
@@ -35,12 +37,14 @@ class Opened:
         pipeline: the session as this process sees it.
         target: where its runs start.
         facts: what the record says of it.
+        notes: what the agents have to say.
         readable: plans whose solutions an agent can read in its workspace.
     """
 
     pipeline: Pipeline
     target: Target
     facts: Mapping[str, str]
+    notes: tuple[str, ...]
     readable: tuple[str, ...]
 
 
@@ -72,7 +76,7 @@ def open_session(
         PipelineError: something is missing or does not fit; says what and how to mend it.
     """
     chosen = [settings.with_plan(plan.options.values) for plan in plans.values()]
-    names = sorted({agent.name for agent in map(agents, _agent_settings(settings, plans))})
+    cast = choose_cast(settings, plans, agents)
     first = rootdir / next(iter(plans))
     target = find_target(settings.repo, _one_base(chosen, plans), first.parent, rootdir)
     layout = Layout.create(_state_place(first.parent, rootdir) / settings.state_dir, new_session_id())
@@ -95,16 +99,17 @@ def open_session(
         )
         undo.callback(pipeline.store.close)
         facts = {
-            "agent": ", ".join(names),
+            **cast.facts,
+            **({"max_cost": bare(limit(settings.max_cost))} if settings.max_cost is not None else {}),
             "forge": forge.name,
             "repository": target.name,
             "base_commit": base,
             "versions": _versions(source),
         }
         pipeline.store.open_session(SessionRecord(layout.session, now(), settings.required, settings.count, facts))
-        readable = [] if names == ["reference"] else _readable_references(plans, rootdir, target, source.tree(base))
+        readable = [] if cast.names == [REFERENCE] else _readable_references(plans, rootdir, target, source.tree(base))
         undo.pop_all()
-    return Opened(pipeline, target, facts, tuple(readable))
+    return Opened(pipeline, target, facts, cast.notes, tuple(readable))
 
 
 def _state_place(plans: Path, rootdir: Path) -> Path:
@@ -135,16 +140,6 @@ def _versions(repository: Repository) -> str:
     git = repository.text("version").removeprefix("git version ")
     told = (("pytest-pipeline", __version__), ("pytest", version("pytest")), ("Python", python_version()), ("git", git))
     return ", ".join(f"{name} {number}" for name, number in told)
-
-
-def _agent_settings(settings: Settings, plans: Mapping[str, Plan]) -> list[Settings]:
-    """Every combination of agent settings that some task asks for, each once."""
-    found: dict[tuple[str, str | None], Settings] = {}
-    for plan in plans.values():
-        for task in (task for batch in plan.batches for task in batch.tasks):
-            own = settings.with_plan(plan.options.values, task.options.values)
-            found.setdefault((own.agent, own.model), own)
-    return list(found.values())
 
 
 def _one_base(chosen: list[Settings], plans: Mapping[str, Plan]) -> str | None:

@@ -11,14 +11,15 @@ from pytest_pipeline.agents.base import (
     AgentResult,
     AgentStatus,
     Conduct,
-    Explained,
     Limits,
+    OnCost,
     SolutionForm,
     SolutionPart,
 )
 from pytest_pipeline.errors import FailureKind, TaskFailure
 from pytest_pipeline.events import Candidate
 from pytest_pipeline.execution.attempt import Attempt
+from pytest_pipeline.execution.cast import rehearses
 from pytest_pipeline.execution.hygiene import problems, protected_changes
 from pytest_pipeline.execution.landing import Landing, confirm_nothing_landed
 from pytest_pipeline.execution.layout import run_prefix, slug, task_slug
@@ -26,9 +27,11 @@ from pytest_pipeline.execution.outcome import judge
 from pytest_pipeline.execution.pipeline import Pipeline
 from pytest_pipeline.execution.prompt import render
 from pytest_pipeline.execution.surroundings import surroundings
+from pytest_pipeline.execution.watching import Watch
 from pytest_pipeline.execution.workspace import Workspace
 from pytest_pipeline.host.git import Change, Tree
 from pytest_pipeline.plans.model import Batch, Expectation, Plan, ProseCheck, RefusedCheck, Task
+from pytest_pipeline.record import denials
 from pytest_pipeline.trouble import Trouble
 
 REFUSALS = (FailureKind.PLAN, FailureKind.AGENT, FailureKind.VERIFICATION, FailureKind.OUTCOME)
@@ -117,7 +120,7 @@ class TaskRun(Attempt):
         if wanted is None:
             return
         agent = self.pipeline.agents(self.settings)
-        if isinstance(agent, Explained) and agent.rehearses == "scripted":
+        if rehearses(agent) == "scripted":
             self._trouble = wanted
         else:
             text = f"the trouble of line {wanted.line} was left out, because the agent {agent.name} plays no script"
@@ -187,14 +190,20 @@ class TaskRun(Attempt):
         agent = self.pipeline.agents(self.settings)
         transcript = self.transcript("agent")
         self.facts.update(agent=agent.name, agent_version=agent.version, transcript=self.pipeline.shown(transcript))
-        result = agent.run(self._request(workspace, transcript), lambda _line: None)
-        self._note(result, workspace)
+        if stand_in := rehearses(agent):
+            self.facts["rehearsal"] = stand_in
+        watch = Watch(self)
+        with watch.watching():
+            result = agent.run(self._request(workspace, transcript, watch.cost), watch.line)
+            self._note(result, workspace)
         self._ended = result
+        unavailable = result.status is AgentStatus.UNAVAILABLE
+        self.worth_retrying = unavailable and result.retryable
         if self.task.expect is not Expectation.FAILURE:  # where it is, this must not count as the refusal
             self._demand_end()
         if result.status is AgentStatus.OK:
             return
-        kind = FailureKind.INFRASTRUCTURE if result.status is AgentStatus.UNAVAILABLE else FailureKind.AGENT
+        kind = FailureKind.INFRASTRUCTURE if unavailable else FailureKind.AGENT
         raise self.failed(
             kind,
             "that the agent ends with success",
@@ -202,7 +211,7 @@ class TaskRun(Attempt):
             output=result.output,
         )
 
-    def _request(self, workspace: Workspace, transcript: Path) -> AgentRequest:
+    def _request(self, workspace: Workspace, transcript: Path, on_cost: OnCost) -> AgentRequest:
         settings = self.settings
         prompt = render(self.plan, self.task, template=self._template())
         return AgentRequest(
@@ -226,6 +235,7 @@ class TaskRun(Attempt):
             case=f"{slug(self.plan.path)}/{task_slug(self.key.batch, self.task.id)}",
             run=self.key.run,
             trouble=self._trouble,
+            on_cost=on_cost,
         )
 
     def _template(self) -> Path | None:
@@ -242,6 +252,12 @@ class TaskRun(Attempt):
             "agent_session": result.session_id,
         }
         self.facts.update({name: str(value) for name, value in known.items() if value is not None})
+        if result.cost_usd is not None and not result.cost_estimated:
+            self.facts.pop("cost_estimated", None)
+        elif result.cost_usd is not None:
+            self.facts["cost_estimated"] = "yes"
+        if result.denied:
+            self.facts["denied_tools"] = denials.told(result.denied)
         self.facts["agent_committed"] = "yes" if workspace.agent_committed() else "no"
         if result.survivors:
             self.facts["agent_survivors"] = str(result.survivors)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_pipeline.agents.base import Agent, AgentRequest, AgentResult, AgentStatus, OnEvent
 from pytest_pipeline.errors import TaskFailure
-from pytest_pipeline.events import Candidate, StepFinished, StepStarted, TaskReference
+from pytest_pipeline.events import AgentActivity, Candidate, StepFinished, StepStarted, TaskReference
 from pytest_pipeline.execution.final_state import FinalState
 from pytest_pipeline.execution.opening import open_session
 from pytest_pipeline.execution.pipeline import Pipeline
@@ -31,9 +31,12 @@ class Player:
     version: str = "1"
     rehearses: str = ""
     notes: tuple[str, ...] = ()
+    says: tuple[str, ...] = ("acts",)
 
     def run(self, request: AgentRequest, on_event: OnEvent) -> AgentResult:
         """Act."""
+        for line in self.says:
+            on_event(line)
         done = self.act(request)
         return done if isinstance(done, AgentResult) else AgentResult(AgentStatus.OK, "The player has played.")
 
@@ -45,6 +48,7 @@ class Onlooker:
     after: dict[str, Callable[[], object]] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
     objections: list[str] = field(default_factory=list)
+    lines: list[AgentActivity] = field(default_factory=list)
 
     def prompt(self, task: TaskReference, prompt: str) -> str:
         """Keep the prompt."""
@@ -58,6 +62,12 @@ class Onlooker:
         self.steps.append(f"{event.step} {event.outcome}")
         if event.step in self.after:
             self.after.pop(event.step)()
+
+    def agent_activity(self, event: AgentActivity) -> None:
+        """Keep the line, and do what the test wants to happen at it."""
+        self.lines.append(event)
+        if event.line in self.after:
+            self.after.pop(event.line)()
 
     def judge(self, candidate: Candidate) -> list[str]:
         """Object as told."""
