@@ -19,6 +19,7 @@ NAME_CHARACTERS = 200
 BLOCKS = 20
 DENIALS = 1_000
 
+_DIAGNOSTIC = "[ede_diagnostic]"  # for the CLI's makers, not for its users
 _SUBJECTS = ("file_path", "command", "notebook_path", "pattern", "path", "url", "query", "description", "prompt")
 
 
@@ -252,8 +253,8 @@ def _ended(line: Mapping[str, object]) -> Ended:
 def _last_words(line: Mapping[str, object]) -> str:
     if isinstance(line.get("result"), str):
         return _text(line.get("result"))
-    errors = itertools.islice(_sequence(line.get("errors")), BLOCKS)
-    return "\n".join(filter(None, map(_text, errors)))[:TEXT_CHARACTERS]
+    errors = map(_text, itertools.islice(_sequence(line.get("errors")), BLOCKS))
+    return "\n".join(error for error in errors if error and not error.startswith(_DIAGNOSTIC))[:TEXT_CHARACTERS]
 
 
 def _model_usage(models: Mapping[str, object]) -> Usage | None:
@@ -299,7 +300,7 @@ def _count(value: object) -> int | None:
 
 def _dollars(value: object) -> Decimal | None:
     number = _number(value)
-    return None if number is None else Decimal(str(number))
+    return None if number is None else Decimal(f"{number:.9f}".rstrip("0").rstrip("."))
 
 
 _MOST = 1e15  # far more than any run can use; beyond it a number is a mistake
