@@ -63,10 +63,26 @@ class Fault:
     retry: bool | None = None
 
 
+@dataclass(frozen=True)
+class Flood:
+    """An answer of text that is too large to be kept: it is made while it is sent.
+
+    Args:
+        size: bytes of text in all.
+        block: bytes of each of its text blocks; the last may be smaller.
+    """
+
+    size: int
+    block: int = 1024**2
+
+
+Reply = Answer | Fault | Flood
+
+
 class Script(Protocol):
     """Plays the model in one task run. Asked from one thread at a time."""
 
-    def reply(self, asked: Asked) -> Answer | Fault:
+    def reply(self, asked: Asked) -> Reply:
         """What the model says next; the same again when it is asked the same again."""
 
     def complaint(self) -> str:
