@@ -61,15 +61,25 @@ def events(answer: Answer, *, model: str, number: str) -> Iterator[bytes]:
 def flood_events(flood: Flood, *, model: str, number: str) -> Iterator[bytes]:
     """The flood as server-sent events, made as they are asked for; the arguments are those of :func:`message`."""
     yield _started(model, number, _usage({}))
-    piece = _FLOOD_LINE * (_PIECE // len(_FLOOD_LINE))
-    for index, first in enumerate(range(0, flood.size, flood.block)):
-        block = min(flood.block, flood.size - first)
+    for index, pieces in enumerate(_flood_blocks(flood)):
         yield _event("content_block_start", index=index, content_block={"type": "text", "text": ""})
-        for sent in range(0, block, len(piece)):
-            delta = {"type": "text_delta", "text": piece[: block - sent]}
-            yield _event("content_block_delta", index=index, delta=delta)
+        for piece in pieces:
+            yield _event("content_block_delta", index=index, delta={"type": "text_delta", "text": piece})
         yield _event("content_block_stop", index=index)
     yield from _ended("end_turn", _usage({}))
+
+
+def flood_message(flood: Flood, *, model: str, number: str) -> Iterator[bytes]:
+    """The flood as the pieces of one message, made as they are asked for; see :func:`message`."""
+    whole = json.dumps(message(Answer((), "end_turn"), model=model, number=number))
+    head, tail = whole.split('"content": []')
+    yield f'{head}"content": ['.encode("ascii")
+    for index, pieces in enumerate(_flood_blocks(flood)):
+        yield b', {"type": "text", "text": "' if index else b'{"type": "text", "text": "'
+        for piece in pieces:
+            yield json.dumps(piece)[1:-1].encode("ascii")
+        yield b'"}'
+    yield f"]{tail}".encode("ascii")
 
 
 def beginning(*, model: str, number: str) -> bytes:
@@ -187,6 +197,13 @@ class _Assembly:
         usage = {name: count for name, count in _mapping(part.get("usage") or {}).items() if count is not None}
         self.whole |= _mapping(part["delta"])
         self.whole["usage"] = {**_mapping(self.whole.get("usage") or {}), **usage}
+
+
+def _flood_blocks(flood: Flood) -> Iterator[Iterator[str]]:
+    piece = _FLOOD_LINE * (_PIECE // len(_FLOOD_LINE))
+    for first in range(0, flood.size, flood.block):
+        block = min(flood.block, flood.size - first)
+        yield (piece[:left] for left in range(block, 0, -len(piece)))
 
 
 def _taken_apart(block: Json) -> tuple[Json, Iterator[Json]]:

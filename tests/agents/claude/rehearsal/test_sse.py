@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -117,10 +117,18 @@ def test_a_flood_has_the_size_that_was_asked_for_in_blocks() -> None:
     assert [len(block["text"].encode()) for block in content] == [1_000_000, 1_000_000, 500_000]
 
 
-def test_a_flood_is_not_kept() -> None:
+def test_a_flood_is_the_same_as_one_message() -> None:
+    flood = Flood(100_000, 30_000)
+    stream = b"".join(sse.flood_events(flood, model="m", number="1"))
+
+    assert json.loads(b"".join(sse.flood_message(flood, model="m", number="1"))) == received(stream)
+
+
+@pytest.mark.parametrize("form", [sse.flood_events, sse.flood_message])
+def test_a_flood_is_not_kept(form: Callable[..., Iterator[bytes]]) -> None:
     tracemalloc.start()
     try:
-        size = sum(len(event) for event in sse.flood_events(Flood(20_000_000), model="m", number="1"))
+        size = sum(len(piece) for piece in form(Flood(20_000_000), model="m", number="1"))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
