@@ -34,7 +34,9 @@ _PUSH = (
 _SETTINGS = {
     "hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": "touch a-hook-of-the-agent-has-run"}]}]}
 }
-_EDIT_SETTINGS = f"mkdir -p .claude && printf '%s\\n' {shlex.quote(json.dumps(_SETTINGS))} > .claude/settings.json"
+_WRITE_SETTINGS = f"mkdir -p .claude && printf '%s\\n' {shlex.quote(json.dumps(_SETTINGS))} > .claude/settings.json"
+# In a shell of its own: the CLI sees through the plain command and refuses it, also where Bash is allowed.
+_EDIT_SETTINGS = f"sh -c {shlex.quote(_WRITE_SETTINGS)}"
 
 
 def script_for(request: AgentRequest) -> Script:

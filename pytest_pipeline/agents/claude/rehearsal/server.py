@@ -225,15 +225,16 @@ class _Exchange(BaseHTTPRequestHandler):
         if fault.kind is TroubleKind.STATUS:
             self._send_error(fault.status, fault.message, _headers(fault))
             return
-        self.close_connection = True
         begun = sse.beginning(**self._signed(asked)) if _streams(asked) else b'{"id": "msg_'
         if fault.kind is TroubleKind.MALFORMED:
             self._send(200, begun + sse.malformed() if _streams(asked) else begun, _form(asked))
-        elif fault.kind is not TroubleKind.SILENCE:
+            return
+        if fault.kind is not TroubleKind.SILENCE:
             self._begin(200, {"content-type": _form(asked), "transfer-encoding": "chunked"})
             self._send_chunk(begun)
-        if fault.kind in (TroubleKind.STALL, TroubleKind.SILENCE):
+        if fault.kind is not TroubleKind.DROP:
             self._wait()
+        self.close_connection = True
 
     def _wait(self) -> None:
         """Until the client goes, or the server is closed."""

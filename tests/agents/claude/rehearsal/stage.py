@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from pytest_pipeline.agents.base import AgentRequest, Limits, SolutionForm, SolutionPart
 from pytest_pipeline.agents.claude.rehearsal.gateway import Rehearsal
@@ -22,16 +23,13 @@ _FLAGS = (
     *("--permission-mode", "acceptEdits", "--tools", "Bash,Edit,Read,Write,Glob,Grep", "--allowedTools", "Bash"),
     *("--setting-sources", "", "--strict-mcp-config", "--model", MODEL),
 )
-_SWITCHES = {
-    name: "1"
-    for name in (
-        "DISABLE_AUTOUPDATER",
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
-        "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS",
-        "CLAUDE_CODE_DISABLE_AUTO_MEMORY",
-        "CLAUDE_CODE_DISABLE_FILE_MENTIONS",
-    )
-}
+_SWITCHES = (
+    "DISABLE_AUTOUPDATER",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS",
+    "CLAUDE_CODE_DISABLE_AUTO_MEMORY",
+    "CLAUDE_CODE_DISABLE_FILE_MENTIONS",
+)
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,21 @@ class Performance:
         return [json.dumps(block.get("content")) for block in blocks]
 
 
+def request_in(
+    place: Path, trouble: Trouble | None = None, environment: Mapping[str, str] = MappingProxyType({})
+) -> AgentRequest:
+    """A task run in ``place/workspace``, whose reference solution is one file."""
+    return AgentRequest(
+        prompt="Do it.",
+        workspace=place / "workspace",
+        limits=Limits(60.0),
+        environment=environment,
+        transcript=place / "transcript.txt",
+        reference=REFERENCE,
+        trouble=trouble,
+    )
+
+
 class Stage:
     """A workspace under git with a remote, and the CLI in it.
 
@@ -108,6 +121,7 @@ class Stage:
         self.workspace = place / "workspace"
         self.remote = place / "remote.git"
         self._cli = cli
+        self._place = place
         self._home = place / "home"
         for directory in (self.workspace, self._home / "tmp", self._home / "config"):
             directory.mkdir(parents=True)
@@ -117,17 +131,6 @@ class Stage:
             ("-C", str(self.workspace), "remote", "add", "origin", str(self.remote)),
         ):
             subprocess.run(("git", *command), check=True)
-
-    def request(self, trouble: Trouble | None = None) -> AgentRequest:
-        return AgentRequest(
-            prompt="Do it.",
-            workspace=self.workspace,
-            limits=Limits(60.0),
-            environment={},
-            transcript=self._home / "transcript.txt",
-            reference=REFERENCE,
-            trouble=trouble,
-        )
 
     def perform(
         self,
@@ -140,7 +143,7 @@ class Stage:
         until: Callable[[dict[str, object]], bool] = lambda _line: False,
     ) -> Performance:
         """Run the CLI once; ``until`` a line comes that it accepts, if not to the end."""
-        request = self.request(trouble)
+        request = request_in(self._place, trouble)
         heard = Heard(script_for(request), [], [])
         rehearsal = Rehearsal(lambda _request: heard)
         lines: list[dict[str, object]] = []
@@ -166,7 +169,7 @@ class Stage:
             "TMPDIR": str(self._home / "tmp"),
             "PATH": os.defpath,
             "CLAUDE_CODE_MAX_RETRIES": str(retries),
-            **_SWITCHES,
+            **dict.fromkeys(_SWITCHES, "1"),
         }
 
 
