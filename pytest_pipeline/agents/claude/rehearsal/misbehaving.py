@@ -25,7 +25,7 @@ from pytest_pipeline.trouble import Trouble, TroubleKind
 
 _LONGEST = 600_000  # milliseconds that the CLI lets a command run at most
 _FLOOD = 30 * 1024**2  # bytes
-_TOKENS = 1_000_000
+_TOKENS = 900_000  # as many as the context holds make the CLI compact the conversation, again and again
 _DELAY = 20  # seconds until a daemon does its work: longer than a CLI takes to end, also on a busy machine
 _PUSH = (
     "git add -A; git -c user.name=Agent -c user.email=agent@localhost commit -q -m 'Work of the agent'; "

@@ -24,7 +24,7 @@ from pytest_pipeline.agents.claude.rehearsal.gateway import Rehearsal
 from pytest_pipeline.agents.claude.rehearsal.script import Answer, Asked, Fault, Flood, Reply, text, tool_call
 from pytest_pipeline.agents.claude.rehearsal.server import DUMMY_KEY, Admission, Server
 from pytest_pipeline.trouble import TroubleKind
-from tests.agents.claude.rehearsal.stage import request_in
+from tests.agents.claude.rehearsal.stage import Stage, request_in
 from tests.host.conftest import until
 
 WAITS = [TroubleKind.STALL, TroubleKind.SILENCE]
@@ -495,3 +495,41 @@ def test_a_rehearsal_says_what_it_proves_and_what_not(rehearses: str, player: st
     assert "says nothing about what a model would do" in note
     rehearsal.close()
     assert answering() == []
+
+
+def test_the_cli_reads_each_block_as_it_was_meant_and_sends_it_back(claude_cli: Path, tmp_path: Path) -> None:
+    stage = Stage(claude_cli, tmp_path)
+    content = "Zürich, 東京 🗼\n" * 10_000
+    call = tool_call("1", "Write", {"file_path": str(stage.workspace / "ü.txt"), "content": content})
+    thought = {"type": "thinking", "thinking": "hm " * 10_000 + "so.", "signature": "c2lnbmF0dXJl"}
+
+    def answer(asked: Asked) -> Reply:
+        return (
+            Answer((text("Done."),), "end_turn")
+            if asked.turn
+            else Answer((thought, text("ü" * 40_000), call), "tool_use")
+        )
+
+    performance = stage.perform(lambda _request: Says(answer))
+
+    assert performance.verdict == (0, False, "completed", None)
+    assert (stage.workspace / "ü.txt").read_text() == content
+    sent_back = json.dumps(performance.heard.asked[1].messages)
+    for piece in (thought["thinking"], thought["signature"], "ü" * 40_000, content):
+        assert json.dumps(piece)[1:-1] in sent_back
+
+
+def test_the_cli_does_not_ask_a_proxy_about_a_rehearsal(claude_cli: Path, tmp_path: Path) -> None:
+    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:1")
+    performance = Stage(claude_cli, tmp_path).perform(
+        lambda _request: Says(Answer((), "end_turn")), environment=proxies
+    )
+    assert performance.verdict == (0, False, "completed", None)
+
+
+def test_the_cli_stops_at_once_when_a_script_fails(claude_cli: Path, tmp_path: Path) -> None:
+    performance = Stage(claude_cli, tmp_path).perform(lambda _request: Says(KeyError("lost")), retries=10)
+
+    assert len(performance.heard.asked) == 1
+    assert "lost" in str(performance.result["result"])
+    assert "lost" in performance.complaint
