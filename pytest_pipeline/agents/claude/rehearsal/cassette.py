@@ -129,7 +129,9 @@ def load(path: Path) -> Cassette:
         what = error.strerror or str(error)
     except KeyError as error:
         what = f"the field {error} is missing"
-    except (ValueError, TypeError, RecursionError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        what = f"it is no whole JSON text ({error})"
+    except (ValueError, TypeError) as error:
         what = str(error)
     raise SettingsError(
         f"{path}: this cassette cannot be used: {what}. Restore the file from version control, or delete it and "

@@ -31,7 +31,7 @@ class Listener(ThreadingTCPServer):
     def __init__(self, handler: type[BaseHTTPRequestHandler], name: str) -> None:
         self._name = name
         self._open: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
+        self._answering: list[threading.Thread] = []
         self._lock = threading.Lock()
         try:
             super().__init__((LOOPBACK, 0), handler)
@@ -56,7 +56,7 @@ class Listener(ThreadingTCPServer):
             for connection in self._open:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
+        for thread in self._answering:
             thread.join()
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
@@ -68,7 +68,7 @@ class Listener(ThreadingTCPServer):
             target=self.process_request_thread, args=(request, client_address), name=self._name, daemon=True
         )
         thread.start()
-        self._threads = [each for each in self._threads if each.is_alive()] + [thread]
+        self._answering = [each for each in self._answering if each.is_alive()] + [thread]
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
         """Close a connection; never while :meth:`close` looks at it."""

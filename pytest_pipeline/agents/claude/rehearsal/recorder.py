@@ -18,6 +18,7 @@ from pytest_pipeline.errors import HostError, SettingsError
 
 _API = "https://api.anthropic.com"
 _OTHER_WAYS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
+_TRUE = ("1", "true", "yes", "on")
 _NOT_RECORDABLE = (
     "{name} is set, and only what comes from the Messages API itself can be recorded. Unset it and give "
     "ANTHROPIC_API_KEY, or leave out --record-cassette."
@@ -94,11 +95,11 @@ class Recorder:
 
 def _other_way(environment: Mapping[str, str]) -> str:
     """The variable that makes the CLI speak with somebody else than the Messages API; or nothing."""
-    return next((name for name in _OTHER_WAYS if environment.get(name, "") not in ("", "0", "false")), "")
+    return next((name for name in _OTHER_WAYS if environment.get(name, "").strip().lower() in _TRUE), "")
 
 
 def _redirected(access: Access, request: AgentRequest, address: str) -> dict[str, str]:
     """The CLI's environment, with our server for the API, and no proxy between us."""
     both = {**request.environment, **access.environment}
-    direct = {name: f"{both[name]},127.0.0.1" for name in ("NO_PROXY", "no_proxy") if both.get(name)}
-    return {**access.environment, "NO_PROXY": "127.0.0.1", **direct, "ANTHROPIC_BASE_URL": address}
+    direct = {name: ",".join(filter(None, (both.get(name), "127.0.0.1"))) for name in ("NO_PROXY", "no_proxy")}
+    return {**access.environment, **direct, "ANTHROPIC_BASE_URL": address}
