@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from pathlib import Path
 
-from pytest_pipeline.errors import HostError
-from pytest_pipeline.host.git_command import GitError, environment
+from pytest_pipeline.host.git_command import GitError
 from pytest_pipeline.host.git_objects import TREE, Objects
-from pytest_pipeline.host.process import Captured, capture
+from pytest_pipeline.host.process import Captured
+from pytest_pipeline.host.removal import remove as remove
 
 
 class WorkTreeError(GitError):
@@ -23,31 +22,6 @@ class WorkTreeError(GitError):
 
 class NestedRepositoryError(WorkTreeError):
     """The work tree holds a repository without a commit, at ``path``."""
-
-
-def remove(path: str) -> None:
-    """Remove whatever lies there, however deep and whatever its permissions; a symlink is never followed.
-
-    Raises:
-        HostError: it is still there.
-    """
-    try:
-        if stat.S_ISDIR(os.lstat(path).st_mode):
-            shutil.rmtree(path)
-        else:
-            os.unlink(path)
-    except FileNotFoundError:
-        return
-    except (OSError, RecursionError):
-        _remove_by_force(path)
-
-
-def _remove_by_force(path: str) -> None:
-    """The tools of the system know no limit of depth; neither of them follows a symlink on its way down."""
-    capture(("chmod", "-R", "u+rwX", "--", path), environment=environment())
-    removed = capture(("rm", "-rf", "--", path), environment=environment())
-    if removed.exit_code != 0:
-        raise HostError(f"{path} cannot be removed: {removed.stderr.strip()}. Remove it by hand, then run again.")
 
 
 def sweep(root: Path, objects: Objects, tree: str) -> None:

@@ -36,14 +36,15 @@ class Redactor:
         return cls(value for name, value in environ.items() if looks_secret(name))
 
     @classmethod
-    def for_child(cls, environment: Mapping[str, str]) -> Redactor:
+    def for_child(cls, environment: Mapping[str, str], more: Iterable[str] = ()) -> Redactor:
         """For what a child prints: the secrets that it is given, and ours, which it may find in /proc of this process.
 
         Args:
             environment: the whole environment of the child.
+            more: further secrets that it may come to know.
         """
         both = (*environment.items(), *os.environ.items())
-        return cls({value for name, value in both if looks_secret(name)})
+        return cls({value for name, value in both if looks_secret(name)}.union(more))
 
     def text(self, text: str) -> str:
         """The text with every secret masked."""
