@@ -66,6 +66,7 @@ class Limits(TypedDict, total=False):
     transcript: Path
     transcript_limit: int
     redactor: Redactor
+    reads_stream: bool
 
 
 @dataclass(frozen=True)
