@@ -53,7 +53,7 @@ def home(
     for name in ("home", "tmp"):
         (private / name).mkdir()
     (private / "home" / ".gitconfig").write_text(_GITCONFIG)
-    for variable in [name for name in os.environ if name.startswith("GIT_")]:
+    for variable in [name for name in os.environ if name.startswith(("GIT_", "ANTHROPIC_", "CLAUDE"))]:
         monkeypatch.delenv(variable)
     for variable in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(variable, raising=False)
