@@ -23,7 +23,6 @@ ATTEMPT_FACTS: Mapping[str, str] = MappingProxyType(
         "agent": "who did the task, for example claude, claude (rehearsal) or reference",
         "agent_version": "its version",
         "model": "the model it used",
-        "agent_status": "how the agent ended, on its own word: ok, failed, timeout, budget, turns or unavailable",
         "agent_session": "the agent's own id of its session",
         "agent_status": "how the agent ended: ok, failed, timeout, budget, turns or unavailable",
         "rehearsal": "what stood in for the model, scripted or cassette: none took part",
