@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest_pipeline
 from pytest_pipeline.agents import diff
 from pytest_pipeline.agents.base import AgentRequest, AgentResult, AgentStatus, OnEvent, SolutionForm, SolutionPart
+from pytest_pipeline.agents.changes import work_out
 from pytest_pipeline.agents.workspace import Workspace, WorkspaceError
 from pytest_pipeline.host.process import Command, Completed, run
 from pytest_pipeline.host.redaction import Redactor
@@ -88,15 +89,11 @@ class _Replay:
             self._note(f"patched {patch.path} ({len(patch.hunks)} hunks)")
 
     def _patch_file(self, patch: diff.FilePatch) -> None:
-        if patch.target and patch.target != patch.source and self._workspace.holds(patch.target):
-            raise WorkspaceError(f"The diff creates {patch.target}, which is there already. Make the diff anew.")
-        text = diff.apply(patch, self._workspace.read(patch.source) if patch.source else "")
-        if patch.target is None and text:
-            raise WorkspaceError(f"The diff deletes {patch.path}, but not all of its lines. Make the diff anew.")
-        if patch.target:
-            self._workspace.write(patch.target, text, mode=patch.mode)
-        if patch.source and patch.source != patch.target and not patch.keeps_source:
-            self._workspace.delete(patch.source)
+        change = work_out(patch, self._workspace)
+        if change.written:
+            self._workspace.write(change.written, change.text, mode=change.mode)
+        if change.deleted:
+            self._workspace.delete(change.deleted)
 
     def _run_shell(self, part: SolutionPart) -> None:
         left = self.request.limits.wall_time - (time.monotonic() - self.started)
