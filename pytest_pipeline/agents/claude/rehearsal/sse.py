@@ -119,7 +119,7 @@ def read(lines: Iterable[bytes]) -> Iterator[dict[str, object]]:
     for line in lines:
         words = line.rstrip(b"\r\n")
         if words.startswith(b"data:"):
-            data.append(words[5:].removeprefix(b" "))
+            data.append(words[5:])
         elif not words and data:
             yield _object(b"\n".join(data))
             data = []

@@ -175,12 +175,19 @@ def test_a_dismissed_task_run_is_not_answered(server: Server) -> None:
     server.dismiss(admission)
 
 
-def test_other_questions_of_a_client_have_an_answer(client_for: ClientFor) -> None:
+@pytest.mark.parametrize(("method", "body"), [("HEAD", b""), ("GET", b"{}")])
+def test_a_greeting_has_an_answer(server: Server, method: str, body: bytes) -> None:
+    path = urlsplit(server.admit(Says()).address).path
+    with contextlib.closing(socket.create_connection(("127.0.0.1", server.port))) as raw:
+        raw.sendall(f"{method} {path}/api/hello HTTP/1.1\r\nconnection: close\r\n\r\n".encode())
+        with raw.makefile("rb") as answer:
+            head, told = answer.read().split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert told == body
+
+
+def test_tokens_are_counted(client_for: ClientFor) -> None:
     client = client_for(HELLO)
-    for method in ("HEAD", "GET"):
-        client.request(method, f"{client.address.path}/api/hello")
-        response = client.getresponse()
-        assert (response.status, response.read()) == (200, b"" if method == "HEAD" else b"{}")
     tokens = json.loads(client.ask(path="/v1/messages/count_tokens").read())
     assert tokens["input_tokens"] > 0
 

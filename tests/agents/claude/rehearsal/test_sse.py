@@ -94,6 +94,15 @@ def test_what_has_been_written_counts_at_the_end_only() -> None:
     assert last == {"type": "message_stop"}
 
 
+@pytest.mark.parametrize("name", ["tool", "server tool"])
+def test_a_tool_is_named_before_its_input_comes(name: str) -> None:
+    starts = [
+        each["content_block"] for each in data(sent(Answer(CONTENTS[name], "tool_use"))) if "content_block" in each
+    ]
+    assert {"name", "input"} <= starts[-1].keys()  # type: ignore[attr-defined]
+    assert starts[-1]["input"] == {}  # type: ignore[index]
+
+
 def test_large_texts_and_inputs_come_in_pieces() -> None:
     answer = Answer((text("x" * 100_000), tool_call("1", "Write", {"content": "y" * 100_000})), "tool_use")
     deltas = [each["delta"] for each in data(sent(answer)) if each["type"] == "content_block_delta"]
