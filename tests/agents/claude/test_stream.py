@@ -273,11 +273,11 @@ _BLOCK = st.fixed_dictionaries({"type": st.sampled_from(["text", "tool_use", "ne
 _MESSAGE = st.fixed_dictionaries(
     {}, optional={"id": _ANY, "model": _ANY, "content": st.lists(_BLOCK, max_size=3) | _ANY, "usage": _USAGE | _ANY}
 )
-_FIELDS = (  # of all kinds of lines
+_FIELDS = (  # noqa: SIM905 - of all kinds of lines
     "is_error terminal_reason result errors num_turns total_cost_usd modelUsage permission_denials api_error_status "
     "api_error model session_id cwd error_status attempt max_retries retry_delay_ms error tool_name tool_use_id "
     "elapsed_time_seconds parent_tool_use_id"
-).split()  # noqa: SIM905
+).split()
 _LINE = st.fixed_dictionaries(
     {"type": st.sampled_from(["system", "assistant", "result", "tool_progress", "user"]) | _ANY},
     optional={
