@@ -41,5 +41,5 @@ class LiveLines:
         """Write the line, with nothing in it that could steer a terminal."""
         width: int = self._terminal._tw.fullwidth
         with self._capture.global_and_fixture_disabled() if self._capture else nullcontext():
-            self._terminal.write_line(_BEFORE + shorten(plain(event.line), width - len(_BEFORE)))
+            self._terminal.write_line(_BEFORE + shorten(plain(event.line, spaced=True), width - len(_BEFORE)))
             self._terminal.flush()

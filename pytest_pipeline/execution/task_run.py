@@ -263,6 +263,8 @@ class TaskRun(Attempt):
             self.facts["agent_survivors"] = str(result.survivors)
         if result.truncated:
             self.facts["transcript_truncated"] = "yes"
+        if result.cost_usd:
+            self.note()  # other tasks are waiting to hear whether they may start
 
     def _inspect(self, left: _Left) -> None:
         """What no agent may leave, whatever the task; and that it left anything at all where something is expected."""

@@ -11,9 +11,15 @@ from pytest_pipeline.record.junit import clean, escaped
 _CUT = ".."
 
 
-def plain(text: str) -> str:
-    """The text on one line, without what would steer the terminal or join characters into wider or narrower ones."""
-    shown = clean(unicodedata.normalize("NFC", re.sub(r"\s+", " ", text))).strip()
+def plain(text: str, *, spaced: bool = False) -> str:
+    """The text on one line, without what would steer the terminal or join characters into wider or narrower ones.
+
+    Args:
+        text: any text.
+        spaced: whether several blanks stay as many as they are.
+    """
+    blanks = r"[^\S ]+" if spaced else r"\s+"
+    shown = clean(unicodedata.normalize("NFC", re.sub(blanks, " ", text))).strip()
     kept = (each for each in shown if unicodedata.category(each) != "Cf" and not "\ufe00" <= each <= "\ufe0f")
     return "".join(each if each.isprintable() else escaped(each) for each in kept)
 

@@ -196,8 +196,8 @@ class _Told:
     def _cost_limit(self) -> Iterator[str]:
         allowed = usd(self.session.facts.get("max_cost", ""))
         if allowed is not None and self._spent() >= allowed:
-            reached = f"{shown(self._spent())} USD, and --max-cost allows {bare(allowed)}"
-            yield f"cost limit reached: {reached}; no task was started after that"
+            reached = f"{shown(self._spent())} USD of {bare(allowed)} (--max-cost)"
+            yield f"cost limit reached: {reached}; no task started after that"
 
     def _spent(self) -> Decimal:
         return sum((cost_of(each.properties) or Decimal() for each in self._attempts()), Decimal())

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from pytest_pipeline.record.store import Store
+
 from .conftest import Project, batch, failing, failing_until, task
+from .own_agent import own_agent
 
 
 @pytest.fixture
@@ -209,6 +212,19 @@ class TestInterrupted:
         )
         assert "I interrupted" in text
         assert "1 run admitted: 0 successful, 1 failed, 0 unfinished" in text
+
+    def test_what_an_agent_had_cost_by_then_is_in_the_record(self, project: Project) -> None:
+        own_agent(project, 'request.on_cost(Decimal("0.40")); raise KeyboardInterrupt')
+        project.plan(batch("1", task("1.1")))
+
+        result = project.run_apart("plans")
+
+        assert result.code == pytest.ExitCode.INTERRUPTED
+        assert "cost: 0.40 USD, estimated for 1 attempt" in result.text
+        with Store.open(f"sqlite:///{project.path}/.pipeline/state.db") as store:
+            (record,) = store.task_runs(store.sessions()[0].id)
+        assert str(record.outcome) == "interrupted"
+        assert record.attempts[0].properties["cost_estimated"] == "yes"
 
     def test_an_interruption_by_a_test_ends_with_code_two_and_a_summary(self, project: Project) -> None:
         project.plan(batch("1", task("1.1")))

@@ -176,6 +176,25 @@ class TestSteps:
         assert not any(" push" in line for line in noted(project))
 
 
+class TestActivity:
+    def test_every_line_of_an_agent_is_told_while_it_works(self, project: Project) -> None:
+        agent = project.write(
+            "agent.sh", "mkdir -p made; echo one; echo two; test -e noted.txt || echo 1 > made/1.1.txt\n"
+        )
+        conftest(
+            project,
+            """
+            def pytest_pipeline_agent_activity(event):
+                note(event.task.run, event.task.task, event.task.attempt, event.line)
+            """,
+        )
+        project.plan(batch("1", task("1.1")))
+
+        project.run("plans", "--agent", "command", "--agent-command", f"/bin/sh {agent}")
+
+        assert noted(project)[:3] == ["1 1.1 1 runs sh", "1 1.1 1 one", "1 1.1 1 two"]
+
+
 class TestJudge:
     HOOK = """
         def pytest_pipeline_judge(candidate):
@@ -282,7 +301,7 @@ class TestEnds:
 class TestRaising:
     """A hook that raises is told as such: no INTERNALERROR, no traceback through the pipeline."""
 
-    TASK_HOOKS = ("prompt", "step_started", "step_finished", "judge")
+    TASK_HOOKS = ("prompt", "step_started", "step_finished", "agent_activity", "judge")
 
     @pytest.mark.parametrize("name", TASK_HOOKS)
     def test_in_a_task_it_fails_that_task_and_names_hook_and_place(self, plan: Project, name: str) -> None:

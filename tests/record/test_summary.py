@@ -253,7 +253,7 @@ def test_nothing_is_said_of_denied_tools_where_there_were_none() -> None:
 def test_a_reached_cost_limit_is_told_and_another_one_is_not() -> None:
     costs = {"cost_usd": "2.5"}
 
-    told = "cost limit reached: 5.00 USD, and --max-cost allows 5; no task was started after that"
+    told = "cost limit reached: 5.00 USD of 5 (--max-cost); no task started after that"
     assert told in one_run(costs, costs, facts={"max_cost": "5"})
     assert "limit" not in "\n".join(one_run(costs, costs, facts={"max_cost": "5.01"}))
     assert "limit" not in "\n".join(one_run(costs, costs))
