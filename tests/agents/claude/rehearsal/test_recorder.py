@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import socket
@@ -179,12 +180,14 @@ def test_an_answer_that_is_no_stream_is_kept_too(tmp_path: Path) -> None:
 
 def test_trouble_of_the_api_is_passed_on_and_not_kept(tmp_path: Path) -> None:
     limited = refusal(429, {"retry-after": "7", "x-should-retry": "true"})
-    with one_task_run(tmp_path, one_by_one(limited, streamed(text("now")))) as cli:
+    odd = dataclasses.replace(streamed(text("not so")), status=202)
+    with one_task_run(tmp_path, one_by_one(limited, streamed(text("now")), odd)) as cli:
         with cli.open({"model": MODEL, "stream": True, "messages": [QUESTION]}) as response:
             assert (response.status, response.getheader("retry-after")) == (429, "7")
             assert response.getheader("x-should-retry") == "true"
             assert json.loads(response.read())["error"]["type"] == "rate_limit_error"
-        cli.ask()
+        assert cli.ask()[0] == 200
+        assert cli.ask()[0] == 202
 
     cassette = recorded(tmp_path)
     assert cassette is not None
@@ -233,13 +236,15 @@ def test_what_the_cli_asks_on_its_own_account_is_not_kept(tmp_path: Path) -> Non
     with one_task_run(tmp_path, lambda got: streamed(text(got.body["messages"][0]["content"]))) as cli:
         cli.ask({"role": "user", "content": "quota"}, max_tokens=1)
         cli.ask({"role": "user", "content": f"Said: {PROMPT}"})
-        with cli.open({}, "POST", "/v1/messages/count_tokens") as response:
+        counted = {"messages": [{"role": "user", "content": f"Count: {PROMPT}"}]}
+        with cli.open(counted, "POST", "/v1/messages/count_tokens") as response:
             response.read()
         cli.ask({"role": "user", "content": "Explore."}, tools=[{"name": "Read"}])
+        cli.ask({"role": "user", "content": "Sum up."}, {"role": "assistant", "content": "Hm."})
 
     cassette = recorded(tmp_path)
     assert cassette is not None
-    assert [each.content[0]["text"] for each in cassette.exchanges] == [f"Said: {PROMPT}", "Explore."]
+    assert [each.content[0]["text"] for each in cassette.exchanges] == [f"Said: {PROMPT}", "Explore.", "Sum up."]
 
 
 def test_other_methods_pass_too(tmp_path: Path) -> None:
