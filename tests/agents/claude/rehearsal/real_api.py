@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -65,11 +66,21 @@ class RealApi:
 
 
 @contextlib.contextmanager
-def serving(reply: Reply) -> Iterator[RealApi]:
+def serving(reply: Reply, tls: ssl.SSLContext | None = None) -> Iterator[RealApi]:
     api = RealApi(reply)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            if tls is not None:
+                self.request = tls.wrap_socket(self.request, server_side=True)
+            super().setup()
+
+        def finish(self) -> None:
+            super().finish()
+            if tls is not None:
+                self.request.close()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
@@ -100,7 +111,7 @@ def serving(reply: Reply) -> Iterator[RealApi]:
                 self.close_connection = True
 
     listener = Listener(Handler, "real-api")
-    api.url = listener.origin
+    api.url = listener.origin.replace("http:", "http:" if tls is None else "https:")
     try:
         yield api
     finally:

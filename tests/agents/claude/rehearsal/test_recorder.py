@@ -1,14 +1,9 @@
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import http.client
 import json
-import socket
 import threading
-from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,7 +11,7 @@ import pytest
 
 from pytest_pipeline.agents.base import AgentRequest
 from pytest_pipeline.agents.claude.rehearsal import sse
-from pytest_pipeline.agents.claude.rehearsal.cassette import Cassette, load, path_of
+from pytest_pipeline.agents.claude.rehearsal.cassette import path_of
 from pytest_pipeline.agents.claude.rehearsal.recorder import Recorder
 from pytest_pipeline.agents.claude.rehearsal.script import Json, text, tool_call
 from pytest_pipeline.errors import HostError, SettingsError
@@ -26,82 +21,25 @@ from tests.agents.claude.rehearsal.real_api import (
     REQUEST_ID,
     Got,
     LiveStandIn,
-    RealApi,
-    Reply,
     Sent,
     answer,
     by_turn,
-    events,
     one_by_one,
-    refusal,
     serving,
     streamed,
 )
+from tests.agents.claude.rehearsal.recorded_runs import (
+    QUESTION,
+    WRITE,
+    Client,
+    admitted,
+    after,
+    one_task_run,
+    recorded,
+    recording,
+    with_environment,
+)
 from tests.agents.claude.rehearsal.task_runs import PROMPT, task_run
-
-QUESTION: Json = {"role": "user", "content": [{"type": "text", "text": PROMPT}]}
-WRITE = tool_call("1", "Write", {"file_path": "hello.txt", "content": "hi"})
-
-
-@dataclass(frozen=True)
-class Client:
-    """What the CLI is to the recorder."""
-
-    base: str
-    environment: Mapping[str, str]
-
-    @contextlib.contextmanager
-    def open(
-        self, body: Json, method: str = "POST", path: str = "/v1/messages?beta=true"
-    ) -> Iterator[http.client.HTTPResponse]:
-        url = urlsplit(self.base)
-        connection = http.client.HTTPConnection(url.hostname or "", url.port)
-        headers = {"x-api-key": KEY, "user-agent": "claude-cli/2.1.330 (external, sdk-cli)", "te": "trailers"}
-        connection.request(method, url.path + path, json.dumps(body), {**headers, "accept-encoding": "gzip, br"})
-        with contextlib.closing(connection):
-            yield connection.getresponse()
-
-    def ask(self, *messages: Json, **more: object) -> tuple[int, bytes]:
-        with self.open({"model": MODEL, "stream": True, "messages": messages or (QUESTION,), **more}) as response:
-            return response.status, response.read()
-
-
-@contextlib.contextmanager
-def recording(place: Path, reply: Reply) -> Iterator[tuple[RealApi, Recorder]]:
-    with serving(reply) as api:
-        recorder = Recorder(place / "cassettes", LiveStandIn(api.url), {})
-        try:
-            yield api, recorder
-        finally:
-            recorder.close()
-
-
-@contextlib.contextmanager
-def admitted(recorder: Recorder, request: AgentRequest) -> Iterator[Client]:
-    with recorder.admit(request, request.workspace) as access:
-        yield Client(access.environment["ANTHROPIC_BASE_URL"], access.environment)
-
-
-@contextlib.contextmanager
-def one_task_run(place: Path, reply: Reply) -> Iterator[Client]:
-    with recording(place, reply) as (_api, recorder), admitted(recorder, task_run(place)) as cli:
-        yield cli
-
-
-def recorded(place: Path, request: AgentRequest | None = None) -> Cassette | None:
-    case, run = (request.case, request.run) if request else ("plans.hello/batch-1-task-1-1", 1)
-    path = path_of(place / "cassettes", case, run)
-    return load(path) if path.exists() else None
-
-
-def after(*blocks: Json, failed: bool = False) -> tuple[Json, ...]:
-    """The conversation after an answer, with results for its tools."""
-    results = [
-        {"type": "tool_result", "tool_use_id": block["id"], **({"is_error": True} if failed else {})}
-        for block in blocks
-        if block["type"] == "tool_use"
-    ]
-    return QUESTION, {"role": "assistant", "content": blocks}, {"role": "user", "content": results}
 
 
 def test_what_the_model_answers_is_passed_on_and_kept(tmp_path: Path) -> None:
@@ -127,46 +65,6 @@ def test_what_the_model_answers_is_passed_on_and_kept(tmp_path: Path) -> None:
     assert "service_tier" not in second.usage
 
 
-def test_headers_path_and_body_go_both_ways_but_for_those_of_the_connection(tmp_path: Path) -> None:
-    sent = Sent(201, {"x-ratelimit-left": "3", "keep-alive": "timeout=5", "content-length": "2"}, [b"{}"])
-    with serving(lambda _got: sent) as api:
-        recorder = Recorder(tmp_path / "cassettes", LiveStandIn(api.url + "/gate/way/"), {})
-        with admitted(recorder, task_run(tmp_path)) as cli, cli.open({"model": "é"}) as response:
-            status, headers, body = response.status, dict(response.getheaders()), response.read()
-        recorder.close()
-
-    (got,) = api.got
-    assert (got.method, got.path, got.raw) == ("POST", "/gate/way/v1/messages?beta=true", b'{"model": "\\u00e9"}')
-    assert got.headers["x-api-key"] == KEY
-    assert got.headers["host"] == urlsplit(api.url).netloc
-    assert got.headers["accept-encoding"] == "identity"
-    assert "te" not in got.headers
-    assert (status, body, headers["x-ratelimit-left"]) == (201, b"{}", "3")
-    assert headers["request-id"] == REQUEST_ID
-    assert "keep-alive" not in headers
-
-
-def test_an_answer_is_passed_on_while_it_comes(tmp_path: Path) -> None:
-    seen = threading.Event()
-
-    def pieces() -> Iterator[bytes]:
-        first, *others = events(text("slowly"))
-        yield first
-        assert seen.wait(30), "the first bytes have not arrived before the last were sent"
-        yield from others
-
-    slow = one_by_one(Sent(200, {"content-type": "text/event-stream"}, pieces()))
-    body = {"model": MODEL, "stream": True, "messages": [QUESTION]}
-    with one_task_run(tmp_path, slow) as cli, cli.open(body) as response:
-        assert response.readline() == b"event: message_start\n"
-        seen.set()
-        response.read()
-
-    cassette = recorded(tmp_path)
-    assert cassette is not None
-    assert cassette.exchanges[0].content == (text("slowly"),)
-
-
 def test_an_answer_that_is_no_stream_is_kept_too(tmp_path: Path) -> None:
     body = json.dumps(sse.message(answer(text("whole")), model=MODEL, number="1")).encode()
     sent = Sent(200, {"content-type": "application/json", "content-length": str(len(body))}, [body])
@@ -176,39 +74,6 @@ def test_an_answer_that_is_no_stream_is_kept_too(tmp_path: Path) -> None:
     cassette = recorded(tmp_path)
     assert cassette is not None
     assert cassette.exchanges[0].content == (text("whole"),)
-
-
-def test_trouble_of_the_api_is_passed_on_and_not_kept(tmp_path: Path) -> None:
-    limited = refusal(429, {"retry-after": "7", "x-should-retry": "true"})
-    odd = dataclasses.replace(streamed(text("not so")), status=202)
-    with one_task_run(tmp_path, one_by_one(limited, streamed(text("now")), odd)) as cli:
-        with cli.open({"model": MODEL, "stream": True, "messages": [QUESTION]}) as response:
-            assert (response.status, response.getheader("retry-after")) == (429, "7")
-            assert response.getheader("x-should-retry") == "true"
-            assert json.loads(response.read())["error"]["type"] == "rate_limit_error"
-        assert cli.ask()[0] == 200
-        assert cli.ask()[0] == 202
-
-    cassette = recorded(tmp_path)
-    assert cassette is not None
-    assert [each.content for each in cassette.exchanges] == [(text("now"),)]
-
-
-@pytest.mark.parametrize("announced", [True, False])
-def test_an_answer_that_is_cut_is_cut_for_the_cli_and_not_kept(tmp_path: Path, announced: bool) -> None:
-    def pieces() -> Iterator[bytes]:
-        yield from events(text("half"))[:3]
-        raise ConnectionAbortedError
-
-    form = {"content-type": "text/event-stream", **({"content-length": "100000"} if announced else {})}
-    with one_task_run(tmp_path, one_by_one(Sent(200, form, pieces()), streamed(text("whole")))) as cli:
-        with pytest.raises(http.client.IncompleteRead):
-            cli.ask()
-        cli.ask()
-
-    cassette = recorded(tmp_path)
-    assert cassette is not None
-    assert [each.content for each in cassette.exchanges] == [(text("whole"),)]
 
 
 def test_of_several_answers_to_one_question_the_last_is_kept(tmp_path: Path) -> None:
@@ -247,45 +112,6 @@ def test_what_the_cli_asks_on_its_own_account_is_not_kept(tmp_path: Path) -> Non
     assert [each.content[0]["text"] for each in cassette.exchanges] == [f"Said: {PROMPT}", "Explore.", "Sum up."]
 
 
-def test_other_methods_pass_too(tmp_path: Path) -> None:
-    def reply(got: Got) -> Sent:
-        return Sent(200, {"content-length": "2"}, [b"ok"])
-
-    with recording(tmp_path, reply) as (api, recorder), admitted(recorder, task_run(tmp_path)) as cli:
-        with cli.open({}, "HEAD", "/api/hello") as head:
-            assert (head.status, head.read()) == (200, b"")
-        with cli.open({}, "GET", "/api/hello") as got:
-            assert (got.status, got.read()) == (200, b"ok")
-
-    assert [(each.method, each.path) for each in api.got] == [("HEAD", "/api/hello"), ("GET", "/api/hello")]
-
-
-def test_only_who_knows_the_address_is_let_through(tmp_path: Path) -> None:
-    with recording(tmp_path, by_turn(text("hi"))) as (api, recorder):
-        with admitted(recorder, task_run(tmp_path)) as cli:
-            stranger = Client(cli.base.rpartition("/")[0], {})
-            assert stranger.ask()[0] == 404
-            assert Client(cli.base + "x", {}).ask()[0] == 404
-        assert cli.ask()[0] == 404, "the task run has ended"
-
-    assert api.got == []
-
-
-def test_an_api_that_cannot_be_reached_is_told_as_the_cli_is_told_of_trouble(tmp_path: Path) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        recorder = Recorder(tmp_path, LiveStandIn(f"http://127.0.0.1:{nobody.getsockname()[1]}"), {})
-        with admitted(recorder, task_run(tmp_path)) as cli:
-            status, body = cli.ask()
-        recorder.close()
-
-    assert status == 502
-    message = json.loads(body)["error"]["message"]
-    assert message.startswith("The recorder of cassettes cannot reach 127.0.0.1: ")
-    assert "HTTPS_PROXY" in message
-    assert not list(tmp_path.rglob("run-*.json"))
-
-
 def test_nothing_secret_reaches_the_cassette(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUR_FORGE_TOKEN", "ghp-of-pytest-itself")
     secrets = {
@@ -302,7 +128,7 @@ def test_nothing_secret_reaches_the_cassette(tmp_path: Path, monkeypatch: pytest
     call = tool_call("1", "Bash", {"command": f"curl -H 'x-api-key: {KEY}' && echo {spoken}", spoken: [spoken]})
     user = json.dumps({"device_id": secrets["device"], "account_uuid": secrets["account"], "session_id": ""})
     request = task_run(tmp_path)
-    request = _with_environment(request, {"AGENT_TOKEN": secrets["environment"]})
+    request = with_environment(request, {"AGENT_TOKEN": secrets["environment"]})
     with serving(by_turn((text(spoken), call), text(spoken))) as api:
         live = LiveStandIn(api.url, {"SOME_API_KEY": secrets["gateway"]}, (secrets["access"],))
         recorder = Recorder(tmp_path / "cassettes", live, {})
@@ -317,10 +143,6 @@ def test_nothing_secret_reaches_the_cassette(tmp_path: Path, monkeypatch: pytest
         assert secret not in content
     assert "*** and *** and ***" in content
     assert '"type": "tool_use"' in content
-
-
-def _with_environment(request: AgentRequest, more: Mapping[str, str]) -> AgentRequest:
-    return AgentRequest(**{**vars(request), "environment": {**request.environment, **more}})
 
 
 def _ask_as(cli: Client, authorization: str, metadata: Json, messages: tuple[Json, ...]) -> None:
@@ -363,27 +185,6 @@ def test_a_task_run_in_which_the_model_did_not_come_to_its_end_leaves_the_older_
 
     assert older.read_text() == "older"
     assert list(older.parent.iterdir()) == [older]
-
-
-def test_a_task_run_that_is_stopped_in_the_middle_of_an_answer_leaves_no_cassette_and_no_thread(tmp_path: Path) -> None:
-    stopped = threading.Event()
-
-    def pieces() -> Iterator[bytes]:
-        yield events(text("I"))[0]
-        stopped.wait(30)
-
-    stalled = Sent(200, {"content-type": "text/event-stream"}, pieces())
-    before = threading.active_count()
-    with recording(tmp_path, one_by_one(streamed(), stalled)) as (_api, recorder), contextlib.ExitStack() as held:
-        held.callback(stopped.set)
-        with admitted(recorder, task_run(tmp_path)) as cli:
-            cli.ask()  # an empty answer, which would be an end if nothing was asked after it
-            again = {"role": "user", "content": PROMPT}
-            response = held.enter_context(cli.open({"model": MODEL, "stream": True, "messages": [again]}))
-            assert response.readline() == b"event: message_start\n"
-
-    assert recorded(tmp_path) is None
-    assert threading.active_count() == before
 
 
 def test_an_error_in_the_task_run_leaves_no_cassette(tmp_path: Path) -> None:
@@ -459,11 +260,3 @@ def test_a_recorded_session_is_a_live_one_and_says_where_it_records(tmp_path: Pa
     assert recorder.rehearses == ""
     assert recorder.notes[0] == "live"
     assert str(tmp_path) in recorder.notes[1]
-
-
-def test_no_proxy_comes_between_the_cli_and_the_recorder(tmp_path: Path) -> None:
-    request = _with_environment(task_run(tmp_path), {"HTTPS_PROXY": "http://proxy", "no_proxy": "intra.net"})
-    with recording(tmp_path, by_turn(text("hi"))) as (_api, recorder), admitted(recorder, request) as cli:
-        assert cli.environment["NO_PROXY"] == "127.0.0.1"
-        assert cli.environment["no_proxy"] == "intra.net,127.0.0.1"
-        assert cli.environment["ANTHROPIC_API_KEY"] == KEY
