@@ -63,6 +63,10 @@ def test_without_trouble_the_reference_is_played(tmp_path: Path) -> None:
     assert REFERENCE[0].content in json.dumps(arguments).replace("\\n", "\n")
 
 
+def test_the_trouble_of_a_request_is_played(tmp_path: Path) -> None:
+    assert calls(script_for(request_in(tmp_path, Trouble(TroubleKind.NOTHING))).reply(Asked(0, (), {}))) == []
+
+
 @pytest.mark.parametrize("kind", FAULTS)
 def test_trouble_on_the_way_ends_after_so_many_requests(kind: TroubleKind, tmp_path: Path) -> None:
     request = request_in(tmp_path)
