@@ -95,6 +95,31 @@ def test_one_diff_creates_changes_renames_and_deletes(workspace: Path) -> None:
     assert not (workspace / "gone.txt").exists()
 
 
+def test_a_file_that_is_moved_or_copied_stays_executable(workspace: Path) -> None:
+    for name in ("moved.sh", "copied.sh"):
+        (workspace / name).write_text("true\n")
+        (workspace / name).chmod(0o755)
+
+    result = replay(
+        workspace,
+        patch("diff --git a/moved.sh b/new.sh\nrename from moved.sh\nrename to new.sh\n"),
+        patch("diff --git a/copied.sh b/copy.sh\ncopy from copied.sh\ncopy to copy.sh\n"),
+    )
+
+    assert result.status is AgentStatus.OK, result
+    assert sorted(os.listdir(workspace)) == ["copied.sh", "copy.sh", "new.sh"]
+    assert all(os.access(workspace / name, os.X_OK) for name in ("copied.sh", "copy.sh", "new.sh"))
+
+
+def test_a_pipe_is_not_read(workspace: Path) -> None:
+    os.mkfifo(workspace / "pipe")
+
+    result = replay(workspace, patch("--- a/pipe\n+++ b/pipe\n@@ -1 +1 @@\n-a\n+b\n"))
+
+    assert result.status is AgentStatus.FAILED
+    assert "pipe is no plain file" in result.message
+
+
 def test_a_hunk_that_does_not_apply_fails_with_file_and_hunk(workspace: Path) -> None:
     (workspace / "a.txt").write_text("other\n")
 

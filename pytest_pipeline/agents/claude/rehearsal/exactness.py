@@ -37,14 +37,14 @@ def takes_name(place: Path) -> bool:
     return reproduces(path) and len(os.fsencode(place.name)) <= _LONGEST_NAME
 
 
-def overwrites(before: bytes) -> bool:
-    """Whether Write replaces a file that holds this: it refuses binary files, and keeps a byte-order mark."""
-    return _decodes(before) and b"\0" not in before and not before.startswith(_MARKS)
+def overwrites(place: Path, before: bytes) -> bool:
+    """Whether Write replaces a file that holds this: no binary file, no unread notebook, and it keeps a mark."""
+    return _is_plain(before) and place.suffix.lower() != ".ipynb"
 
 
 def edits(place: Path, before: bytes) -> bool:
     """Whether Edit changes that file in one place and leaves it alone in all others."""
-    return overwrites(before) and b"\r" not in before and not _NO_TEXT_FOR_READ.fullmatch(place.suffix)
+    return _is_plain(before) and b"\r" not in before and not _NO_TEXT_FOR_READ.fullmatch(place.suffix)
 
 
 def replaces(old: str, new: str, text: str) -> bool:
@@ -59,9 +59,9 @@ def replaces(old: str, new: str, text: str) -> bool:
     return whole and old != new and text.count(old) == 1 and len(old) <= _LONGEST_READ and reproduces(new)
 
 
-def _decodes(octets: bytes) -> bool:
+def _is_plain(octets: bytes) -> bool:
     try:
         octets.decode("utf-8")
     except UnicodeDecodeError:
         return False
-    return True
+    return b"\0" not in octets and not octets.startswith(_MARKS)

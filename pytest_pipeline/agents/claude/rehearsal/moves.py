@@ -60,12 +60,13 @@ def _write(workspace: Workspace, path: str, content: str, edits: Calls = ()) -> 
     """Write a file with the first tool that is exact; what a tool did is looked at."""
     place, octets = workspace.place(path), _encoded(path, content)
     before = workspace.content(path)
+    free_or_plain = before is None or exactness.overwrites(place, before)
     if edits:
         yield edits
-    elif exactness.takes_name(place) and exactness.reproduces(content) and exactness.overwrites(before or b""):
+    elif exactness.reproduces(content) and exactness.takes_name(place) and free_or_plain:
         yield (Call("Write", {"file_path": str(place), "content": content}, f"write {path}"),)
     if workspace.content(path) != octets:
-        yield tuple(_bash(command, f"write {path} with printf") for command in shell.write(place, octets))
+        yield tuple(_bash(command, f"write {path} with printf") for command in shell.write(place, content))
     if workspace.content(path) != octets:
         raise WorkspaceError(f"{path} does not hold what it should after it was written. Make it in a shell block.")
 

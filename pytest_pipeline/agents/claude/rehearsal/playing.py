@@ -17,7 +17,10 @@ _NO_REFERENCE = (
 )
 _DONE = "The reference solution is in place."
 _STUCK = "I stop here, because the reference solution does not go on: {reason}"
-_FAILED = "I stop here, because I could not {aim}. The tool {tool} said: {said}"
+_FAILED = (
+    "I stop here, because I could not {aim}. Mend the reference solution, or what the agent is allowed to do. "
+    "The tool {tool} said: {said}"
+)
 _NOTHING_LEFT = "I have nothing more to do."
 _MOST_SAID = 600  # characters
 

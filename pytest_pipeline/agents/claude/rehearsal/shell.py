@@ -5,22 +5,22 @@ The tool refuses a command that holds control characters, so what cannot be show
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _LONGEST = 100_000
-"""Most characters for content in one command: Linux takes no argument of 128 KiB, and paths need room too."""
+"""Most bytes for content in one command: Linux takes no argument of 128 KiB, and paths need room too."""
 
-_LITERAL = frozenset(range(0x20, 0x7F)) - frozenset(b"%\\'")
-_PRINTED = tuple(chr(octet) if octet in _LITERAL else f"\\{octet:03o}" for octet in range(256))
+_WRITTEN_OTHERWISE = {"\n": r"\n", "%": "%%", "\\": r"\\", "'": r"\047"}
 
 
 def word(text: str) -> str:
     """The text as one word of a command; text that cannot be shown loses the line feeds at its end."""
     if all(character.isprintable() or character in "\n\t" for character in text):
         return shlex.quote(text)
-    return f'"$(printf {_quoted(_printed(text.encode("utf-8", "surrogateescape")))})"'
+    return f'"$(printf {_quoted(_printed(text))})"'
 
 
 def run_script(script: str) -> str:
@@ -28,12 +28,12 @@ def run_script(script: str) -> str:
     return f"/bin/sh -e -c {word(script)}"
 
 
-def write(place: Path, content: bytes) -> tuple[str, ...]:
+def write(place: Path, content: str) -> tuple[str, ...]:
     """Commands that write a file exactly, one after the other; its mode stays as it is.
 
     Args:
         place: absolute path of the file; its directories are made.
-        content: all of it.
+        content: all of it; bytes that are not UTF-8 as surrogates.
     """
     target = word(str(place))
     first, *others = _pieces(_printed(content))
@@ -66,8 +66,18 @@ def _remove(directories: Sequence[Path]) -> str:
     return f" && rmdir -- {' '.join(word(str(each)) for each in directories)}" if directories else ""
 
 
-def _printed(octets: bytes) -> list[str]:
-    return [_PRINTED[octet] for octet in octets]
+def _printed(text: str) -> list[str]:
+    """Each character as ``printf`` writes it."""
+    return [_printed_character(character) for character in text]
+
+
+@functools.cache
+def _printed_character(character: str) -> str:
+    if character in _WRITTEN_OTHERWISE:
+        return _WRITTEN_OTHERWISE[character]
+    if character.isprintable():
+        return character
+    return "".join(f"\\{octet:03o}" for octet in character.encode("utf-8", "surrogateescape"))
 
 
 def _pieces(printed: Sequence[str]) -> Iterator[list[str]]:
@@ -75,11 +85,12 @@ def _pieces(printed: Sequence[str]) -> Iterator[list[str]]:
     piece: list[str] = []
     length = 0
     for each in printed:
-        if length + len(each) > _LONGEST:
+        size = len(each.encode())
+        if length + size > _LONGEST:
             yield piece
             piece, length = [], 0
         piece.append(each)
-        length += len(each)
+        length += size
     yield piece
 
 
