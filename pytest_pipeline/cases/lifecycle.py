@@ -93,8 +93,7 @@ class Lifecycle:
 
     def pass_over(self, path: str) -> None:
         """A plan in a directory is left out, because it asks for trouble that only a scripted model can make."""
-        if path not in self._passed_over:
-            self._passed_over.append(path)
+        self._passed_over.append(path)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:

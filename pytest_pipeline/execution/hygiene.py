@@ -214,5 +214,5 @@ def _folded(path: str) -> list[str]:
 
 
 def _fold(name: str) -> str:
-    bare = unicodedata.normalize("NFD", _LOST_ON_WINDOWS.sub("", _INVISIBLE.sub("", name)))
+    bare = _LOST_ON_WINDOWS.sub("", _INVISIBLE.sub("", name))
     return unicodedata.normalize("NFD", bare.casefold())

@@ -143,7 +143,7 @@ class TaskRun(Attempt):
                 "Everything passed; nothing was pushed. Correct the plan if the task is meant to succeed.",
             )
         with self.steps.step("outcome"):
-            self._demand_end()
+            self._demand_end()  # again: a wrong end must not count as the refusal
             confirm_nothing_landed(self.pipeline.forge, self._branch)
 
     def _is_unavailable_on_purpose(self, failure: TaskFailure) -> bool:
@@ -199,8 +199,7 @@ class TaskRun(Attempt):
         self._ended = result
         unavailable = result.status is AgentStatus.UNAVAILABLE
         self.worth_retrying = unavailable and result.retryable
-        if self.task.expect is not Expectation.FAILURE:  # where it is, this must not count as the refusal
-            self._demand_end()
+        self._demand_end()
         if result.status is AgentStatus.OK:
             return
         kind = FailureKind.INFRASTRUCTURE if unavailable else FailureKind.AGENT

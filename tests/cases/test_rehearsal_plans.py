@@ -111,6 +111,13 @@ def test_an_error_in_it_is_told_all_the_same(both: Project) -> None:
     assert result.counts == {"passed": 2, "errors": 1}
 
 
+def test_two_tasks_of_one_name_in_it_are_told_too(both: Project) -> None:
+    twins = (task("3.1").replace("Make 3.1", "2 x"), task("3.1-2").replace("Make 3.1-2", "x"))
+    both.plan(TROUBLE, batch("2", *twins), name=NAMES)
+
+    assert "two tasks of batch 2 become 3.1-2-x. Rename one." in both.run(NAMES).text
+
+
 def test_a_rehearsal_collects_and_runs_it(both: Project) -> None:
     result = both.run("plans", *REHEARSE)
 

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from pytest_pipeline.agents.base import AgentRequest, AgentResult, AgentStatus
-from pytest_pipeline.errors import FailureKind, HostError
+from pytest_pipeline.errors import FailureKind, HostError, TaskFailure
 from pytest_pipeline.execution.task_run import TaskRun
 from tests.e2e.world import plan, task
 from tests.execution.stage import Act, Stage
@@ -73,6 +73,17 @@ def test_a_broken_machine_is_no_refusal_amid_trouble_either(stage: Stage) -> Non
 
     assert kind(made) is FailureKind.INFRASTRUCTURE
     assert "agent_status" not in made.facts
+
+
+def test_only_the_agent_can_be_unavailable_on_purpose(stage: Stage) -> None:
+    def breaks() -> None:
+        raise TaskFailure(FailureKind.INFRASTRUCTURE, step="verify", expected="that it works", found="It broke.")
+
+    stage.onlooker.after["agent"] = breaks
+
+    made = attempt(stage, troubled("trouble: nothing"), ends(AgentStatus.OK, "b.txt"))
+
+    assert kind(made) is FailureKind.INFRASTRUCTURE
 
 
 @pytest.mark.parametrize(
