@@ -133,18 +133,19 @@ class TaskRun(Attempt):
         except TaskFailure as failure:
             if failure.kind not in REFUSALS and not self._is_unavailable_on_purpose(failure):
                 raise
-            del self.warnings[warned:]
-            self.facts["refused_as"] = str(failure.kind)
-            self.facts["refusal"] = failure.found.splitlines()[0] if failure.found else ""
+            refusal = failure
         else:
             raise self.failed(
                 FailureKind.OUTCOME,
                 "a failure in agent, verification or outcome, as **Expect:** failure says",
                 "Everything passed; nothing was pushed. Correct the plan if the task is meant to succeed.",
             )
+        del self.warnings[warned:]
         with self.steps.step("outcome"):
             self._demand_end()  # again: a wrong end must not count as the refusal
             confirm_nothing_landed(self.pipeline.forge, self._branch)
+        self.facts["refused_as"] = str(refusal.kind)
+        self.facts["refusal"] = refusal.found.splitlines()[0] if refusal.found else ""
 
     def _is_unavailable_on_purpose(self, failure: TaskFailure) -> bool:
         """Whether no model could be reached because the plan asks for such trouble."""

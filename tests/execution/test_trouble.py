@@ -104,6 +104,7 @@ def test_where_failure_is_expected_the_agent_must_have_ended_as_the_plan_says(
         assert made.failure.expected == f"that the agent ends as {wanted}, as the plan says on line 16"
         assert made.failure.found == f"The agent ended as {status}: So it was."
         assert made.failure.output == "last words"
+        assert "refused_as" not in made.facts
 
 
 @pytest.mark.parametrize(
