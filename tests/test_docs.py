@@ -494,7 +494,7 @@ def test_the_agent_of_the_page_about_hooks_does_a_task(pytester: pytest.Pytester
     )
     result = run_plan(pytester, plan, "--agent", "greeter")
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["pipeline: *agent greeter, forge local"])
+    result.stdout.fnmatch_lines(["pipeline: *agent greeter 1, forge local"])
 
 
 def test_a_hook_that_raises_is_a_failure_of_the_infrastructure(pytester: pytest.Pytester) -> None:

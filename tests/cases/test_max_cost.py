@@ -102,6 +102,16 @@ def test_what_the_plan_calls_completed_stays_so(project: Project) -> None:
     assert result.property("1.3", "outcome") == "skipped"
 
 
+def test_in_a_run_that_never_began_not_even_that_is_written(project: Project) -> None:
+    own_agent(project, "cost = Decimal(1)")
+    project.plan(batch("1", task("1.1", "**Status:** completed"), task("1.2")))
+
+    result = project.run("plans", "--max-cost", "1", "--count", "2")
+
+    assert [result.property(f"run-0{run} 1.1", "outcome") for run in (1, 2)] == ["completed", "skipped"]
+    assert "1 run admitted: 1 successful" in result.text
+
+
 def test_a_limit_that_is_not_reached_changes_nothing(dear: Project) -> None:
     result = dear.run("plans", "--max-cost", "2.21")
 
