@@ -105,15 +105,6 @@ def test_a_command_line_that_cannot_be_used_is_a_settings_error(command: str | N
         make_agent("command", Settings(agent_command=command))
 
 
-def test_claude_is_told_to_be_not_part_of_this_version_with_two_ways_on() -> None:
-    with pytest.raises(SettingsError) as error:
-        make_agent("claude", Settings())
-
-    assert "needs the Claude CLI driver, which this version does not ship yet" in str(error.value)
-    assert "`--agent reference` rehearses a plan without it" in str(error.value)
-    assert '`--agent command --agent-command "…"` runs any CLI' in str(error.value)
-
-
 def test_an_unknown_name_is_told_what_there_is() -> None:
-    with pytest.raises(SettingsError, match="Choose reference or command"):
+    with pytest.raises(SettingsError, match="Choose claude, reference or command"):
         make_agent("oracle", Settings())

@@ -19,7 +19,7 @@ from pytest_pipeline.agents.claude.invocation import Places
 from pytest_pipeline.agents.claude.stream import Stream
 from pytest_pipeline.agents.claude.verdict import judge
 from pytest_pipeline.errors import HostError
-from pytest_pipeline.host.process import Command, Completed, run
+from pytest_pipeline.host.process import Command, run
 from pytest_pipeline.host.redaction import Redactor
 from pytest_pipeline.host.removal import remove
 
@@ -86,11 +86,10 @@ class ClaudeAgent:
             completed = run(self._command(request, access, places, session), stream.line, watch.is_over)
             complaint = access.complaint()
         _append_errors(request.transcript, completed.tail)
-        verdict = judge(stream.summary(), completed, request.limits, hung=watch.hung)
-        result = _completed(verdict, completed, session)
+        result = judge(stream.summary(), completed, request.limits, hung=watch.hung)
         if complaint:
-            return dataclasses.replace(result, status=AgentStatus.UNAVAILABLE, message=complaint, retryable=False)
-        return result
+            result = dataclasses.replace(result, status=AgentStatus.UNAVAILABLE, message=complaint, retryable=False)
+        return dataclasses.replace(result, session_id=result.session_id or session)
 
     def _command(self, request: AgentRequest, access: Access, places: Places, session: str) -> Command:
         environment = invocation.environment(request, access, places, scripted=bool(self._gateway.rehearses))
@@ -127,17 +126,6 @@ class _Watch:
         finished = self._stream.finished_at
         self.hung = finished is not None and time.monotonic() - finished > LINGER
         return self.hung or bool(self._stream.doomed)
-
-
-def _completed(result: AgentResult, completed: Completed, session: str) -> AgentResult:
-    """The verdict with what only the driver knows."""
-    return dataclasses.replace(
-        result,
-        output=result.output or completed.tail,
-        session_id=result.session_id or session,
-        survivors=completed.survivors,
-        truncated=completed.truncated,
-    )
 
 
 @contextlib.contextmanager
