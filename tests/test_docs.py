@@ -504,11 +504,11 @@ def test_a_hook_that_raises_is_a_failure_of_the_infrastructure(pytester: pytest.
     result.stdout.fnmatch_lines(["run 1: 1 of plans/example.md: infrastructure: The hook pytest_p*"])
 
 
-def test_without_an_agent_the_error_says_what_the_readme_says(pytester: pytest.Pytester) -> None:
+def test_without_an_agent_and_a_login_the_error_says_what_to_do(pytester: pytest.Pytester, claude_cli: Path) -> None:
     result = run_plan(pytester, "### Task 1: Write\n")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: The agent `claude` needs the Claude CLI driver, which this version does not ship yet.*"]
+        ["ERROR: The Claude CLI has no login here: set ANTHROPIC_API_KEY or *, or rehearse *: --rehearse."]
     )
 
 

@@ -84,14 +84,15 @@ class TestExitCode:
         assert "There is no agent `no-such-agent`." in result.errors + result.text
         assert "Traceback" not in result.errors + result.text
 
-    def test_where_claude_is_asked_for_the_error_names_the_rehearsal(self, project: Project) -> None:
+    def test_where_claude_has_no_login_the_error_names_the_rehearsal(self, project: Project, claude_cli: Path) -> None:
         project.write("pytest.ini", "[pytest]\n")
         project.plan(batch("1", task("1.1")))
 
         result = project.run("plans")
 
         assert result.code == pytest.ExitCode.USAGE_ERROR
-        assert "--agent reference" in result.errors + result.text
+        assert "has no login here" in result.errors + result.text
+        assert "--rehearse" in result.errors + result.text
 
 
 class TestUntilConsecutive:
