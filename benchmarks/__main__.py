@@ -1,12 +1,12 @@
-"""All benchmarks, or those that are named: ``python -m benchmarks [idle] [collection] [overhead] [--rounds N]``."""
+"""All benchmarks, or those that are named: ``python -m benchmarks [idle] [collection] [overhead] [driver] [--rounds N]``."""
 
 from __future__ import annotations
 
 import argparse
 
-from benchmarks import collection, idle, overhead
+from benchmarks import collection, driver, idle, overhead
 
-BENCHMARKS = {"idle": idle.main, "collection": collection.main, "overhead": overhead.main}
+BENCHMARKS = {"idle": idle.main, "collection": collection.main, "overhead": overhead.main, "driver": driver.main}
 
 
 def main() -> None:
