@@ -1,110 +1,28 @@
-"""The loopback server, asked by a plain HTTP client: answers, refusals, faults, and an end that leaves nothing."""
+"""The loopback server, asked by a plain HTTP client: answers, refusals, and an end that leaves nothing."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import http.client
 import json
 import os
-import select
 import socket
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from pytest_pipeline.agents.claude.rehearsal import sse
-from pytest_pipeline.agents.claude.rehearsal.gateway import Rehearsal
-from pytest_pipeline.agents.claude.rehearsal.script import Answer, Asked, Fault, Flood, Reply, text, tool_call
-from pytest_pipeline.agents.claude.rehearsal.server import DUMMY_KEY, Admission, Server
+from pytest_pipeline.agents.claude.rehearsal.script import Answer, Asked, Fault, Flood, Reply, text
+from pytest_pipeline.agents.claude.rehearsal.server import DUMMY_KEY, Server
 from pytest_pipeline.trouble import TroubleKind
-from tests.agents.claude.rehearsal.stage import Stage, request_in
+from tests.agents.claude.rehearsal.asking import HELLO, KEY, Client, ClientFor, Says, answering, error_of
 from tests.host.conftest import until
 
 WAITS = [TroubleKind.STALL, TroubleKind.SILENCE]
-HELLO = Answer((text("Hello."), tool_call("1", "Bash", {"command": "ls"})), "tool_use", {"output_tokens": 9})
-KEY = {"x-api-key": DUMMY_KEY}
-
-
-@dataclass
-class Says:
-    """A script that says the same again and again, or raises it, and keeps what it was asked."""
-
-    reply_with: Reply | Exception | Callable[[Asked], Reply] = HELLO
-    asked: list[Asked] = field(default_factory=list)
-
-    def reply(self, asked: Asked) -> Reply:
-        self.asked.append(asked)
-        if isinstance(self.reply_with, Exception):
-            raise self.reply_with
-        return self.reply_with(asked) if callable(self.reply_with) else self.reply_with
-
-    def complaint(self) -> str:
-        return ""
-
-    def was_asked(self) -> bool:
-        return bool(self.asked)
-
-
-class Client(http.client.HTTPConnection):
-    """Speaks with one task run's API over one connection."""
-
-    def __init__(self, admission: Admission) -> None:
-        self.address = urlsplit(admission.address)
-        super().__init__(self.address.hostname or "", self.address.port, timeout=30)
-
-    def ask(
-        self,
-        messages: object = (),
-        *,
-        stream: bool = True,
-        path: str = "/v1/messages?beta=true",
-        headers: Mapping[str, str] = KEY,
-    ) -> http.client.HTTPResponse:
-        body = json.dumps({"model": "claude-asked-1", "messages": messages or [], "stream": stream})
-        self.request("POST", self.address.path + path, body, dict(headers))
-        return self.getresponse()
-
-    def is_quiet(self) -> bool:
-        """Whether neither a byte nor the end comes, for as long as that takes on a slow machine."""
-        return not select.select([self.sock], [], [], 0.2)[0]
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    running = Server()
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def client_for(server: Server) -> Iterator[Callable[[object], Client]]:
-    with contextlib.ExitStack() as stack:
-
-        def connect(script: object) -> Client:
-            admission = server.admit(script if isinstance(script, Says) else Says(script))  # type: ignore[arg-type]
-            return stack.enter_context(contextlib.closing(Client(admission)))
-
-        yield connect
-
-
-ClientFor = Callable[[object], Client]
-
-
-def error_of(response: http.client.HTTPResponse) -> tuple[int, str]:
-    body = json.loads(response.read())
-    assert body["type"] == "error"
-    return response.status, body["error"]["type"]
-
-
-def answering() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("rehearsal")]
 
 
 def test_an_answer_comes_as_a_stream_and_as_one_message_over_one_connection(client_for: ClientFor) -> None:
@@ -227,88 +145,6 @@ def test_a_conversation_of_many_megabytes_arrives(client_for: ClientFor) -> None
     script = Says()
     client_for(script).ask([{"role": "user", "content": "x" * 20_000_000}]).read()
     assert len(str(script.asked[0].messages[0]["content"])) == 20_000_000
-
-
-@pytest.mark.parametrize(
-    ("fault", "headers"),
-    [
-        (Fault(TroubleKind.STATUS, 429), {}),
-        (Fault(TroubleKind.STATUS, 429, retry_after=2.0), {"retry-after": "2"}),
-        (
-            Fault(TroubleKind.STATUS, 500, retry_after=0.5, retry=False),
-            {"retry-after": "0.5", "x-should-retry": "false"},
-        ),
-        (Fault(TroubleKind.STATUS, 529, message="Come back later.", retry=True), {"x-should-retry": "true"}),
-    ],
-)
-def test_a_status_has_its_headers_and_words(client_for: ClientFor, fault: Fault, headers: dict[str, str]) -> None:
-    client = client_for(fault)
-    response = client.ask()
-
-    told = {name: response.getheader(name) for name in ("retry-after", "x-should-retry")}
-    assert {name: value for name, value in told.items() if value} == headers
-    body = json.loads(response.read())
-    assert (response.status, body) == (fault.status, sse.error(fault.status, fault.message))
-    assert client.ask().status == fault.status
-
-
-@pytest.mark.parametrize("stream", [True, False])
-def test_a_dropped_answer_has_begun_and_is_not_complete(client_for: ClientFor, stream: bool) -> None:
-    response = client_for(Fault(TroubleKind.DROP)).ask(stream=stream)
-
-    with pytest.raises(http.client.IncompleteRead) as cut:
-        response.read()
-    assert response.status == 200
-    assert (b"I begin with" if stream else b'"msg_') in cut.value.partial
-    with pytest.raises(sse.BrokenStreamError):
-        sse.assemble(sse.read(cut.value.partial.splitlines(keepends=True)))
-
-
-@pytest.mark.parametrize("stream", [True, False])
-def test_a_malformed_answer_is_complete_and_no_json(client_for: ClientFor, stream: bool) -> None:
-    response = client_for(Fault(TroubleKind.MALFORMED)).ask(stream=stream)
-    body = response.read()
-
-    assert response.status == 200
-    with pytest.raises(ValueError):  # noqa: PT011 - JSONDecodeError or BrokenStreamError
-        list(sse.read(body.splitlines(keepends=True))) if stream else json.loads(body)
-
-
-def test_a_stalled_answer_has_begun_and_stays_open(client_for: ClientFor, server: Server) -> None:
-    client = client_for(Fault(TroubleKind.STALL))
-    response = client.ask()
-
-    begun = b""
-    while b"I begin with" not in begun:
-        begun += response.read1()
-    assert client.is_quiet()
-    server.close()
-    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
-        response.read()
-
-
-def test_of_silence_there_is_not_one_byte(client_for: ClientFor, server: Server) -> None:
-    script = Says(Fault(TroubleKind.SILENCE))
-    client = client_for(script)
-    client.request("POST", client.address.path + "/v1/messages", b'{"messages": []}', KEY)
-    until(script.was_asked)
-
-    assert client.is_quiet()
-    server.close()
-    with pytest.raises(ConnectionError):
-        client.getresponse()
-
-
-@pytest.mark.parametrize("kind", WAITS)
-def test_a_client_that_goes_leaves_no_thread_waiting(client_for: ClientFor, server: Server, kind: TroubleKind) -> None:
-    script = Says(Fault(kind))
-    client = client_for(script)
-    client.request("POST", client.address.path + "/v1/messages", b'{"messages": [], "stream": true}', KEY)
-    until(script.was_asked)
-    assert len(answering()) == 2
-
-    client.close()
-    until(lambda: len(answering()) == 1)
 
 
 @pytest.mark.parametrize(
@@ -436,107 +272,3 @@ def test_whatever_clients_do_nothing_is_printed(
     gc.collect()
 
     assert capfd.readouterr() == ("", "")
-
-
-def test_a_rehearsal_lets_a_task_run_in_and_forgets_it(tmp_path: Path) -> None:
-    rehearsal = Rehearsal(lambda _request: Says())
-    config = tmp_path / "config"
-    config.mkdir()
-    with contextlib.closing(rehearsal):
-        with rehearsal.admit(request_in(tmp_path), config) as access:
-            address = access.environment["ANTHROPIC_BASE_URL"]
-            assert access.environment == {
-                "ANTHROPIC_BASE_URL": address,
-                "ANTHROPIC_API_KEY": DUMMY_KEY,
-                "NO_PROXY": "127.0.0.1",
-                "no_proxy": "127.0.0.1",
-            }
-            with contextlib.closing(Client(Admission(address, Says()))) as client:
-                assert client.ask().status == 200
-        with contextlib.closing(Client(Admission(address, Says()))) as client:
-            assert client.ask().status == 404
-    assert answering() == []
-    assert list(config.iterdir()) == []
-
-
-def test_a_rehearsal_keeps_what_a_proxy_must_not_see(tmp_path: Path) -> None:
-    rehearsal = Rehearsal(lambda _request: Says())
-    request = request_in(tmp_path, environment={"no_proxy": "example.org"})
-    with contextlib.closing(rehearsal), rehearsal.admit(request, tmp_path) as access:
-        assert access.environment["no_proxy"] == "example.org,127.0.0.1"
-
-
-def test_a_rehearsal_passes_the_complaint_of_a_script_on(tmp_path: Path) -> None:
-    script = Says(KeyError("lost"))
-    with contextlib.closing(Rehearsal(lambda _request: script)) as rehearsal:
-        with rehearsal.admit(request_in(tmp_path), tmp_path) as access:
-            assert access.complaint() == ""
-            with contextlib.closing(Client(Admission(access.environment["ANTHROPIC_BASE_URL"], script))) as client:
-                client.ask().read()
-        assert "lost" in access.complaint()
-
-
-def test_a_rehearsal_serves_task_runs_of_several_threads(tmp_path: Path) -> None:
-    together = threading.Barrier(6, timeout=30)
-
-    def rehearse(_number: int) -> tuple[int, int]:
-        with rehearsal.admit(request_in(tmp_path), tmp_path) as access:
-            together.wait()
-            with contextlib.closing(Client(Admission(access.environment["ANTHROPIC_BASE_URL"], Says()))) as client:
-                return client.ask().status, client.port
-
-    with contextlib.closing(Rehearsal(lambda _request: Says())) as rehearsal, ThreadPoolExecutor(6) as pool:
-        outcomes = set(pool.map(rehearse, range(6)))
-    assert [status for status, _port in outcomes] == [200]
-    assert answering() == []
-
-
-@pytest.mark.parametrize(("rehearses", "player"), [("scripted", "a script"), ("cassette", "a cassette")])
-def test_a_rehearsal_says_what_it_proves_and_what_not(rehearses: str, player: str) -> None:
-    rehearsal = Rehearsal(lambda _request: Says(), rehearses)
-
-    (note,) = rehearsal.notes
-    assert rehearsal.rehearses == rehearses
-    assert player in note
-    assert "proves the plan, the pipeline and the CLI's tools" in note
-    assert "says nothing about what a model would do" in note
-    rehearsal.close()
-    assert answering() == []
-
-
-def test_the_cli_reads_each_block_as_it_was_meant_and_sends_it_back(claude_cli: Path, tmp_path: Path) -> None:
-    stage = Stage(claude_cli, tmp_path)
-    content = "Zürich, 東京 🗼\n" * 10_000
-    call = tool_call("1", "Write", {"file_path": str(stage.workspace / "ü.txt"), "content": content})
-    thought = {"type": "thinking", "thinking": "hm " * 10_000 + "so.", "signature": "c2lnbmF0dXJl"}
-
-    def answer(asked: Asked) -> Reply:
-        return (
-            Answer((text("Done."),), "end_turn")
-            if asked.turn
-            else Answer((thought, text("ü" * 40_000), call), "tool_use")
-        )
-
-    performance = stage.perform(lambda _request: Says(answer))
-
-    assert performance.verdict == (0, False, "completed", None)
-    assert (stage.workspace / "ü.txt").read_text() == content
-    sent_back = json.dumps(performance.heard.asked[1].messages)
-    for piece in (thought["thinking"], thought["signature"], "ü" * 40_000, content):
-        assert json.dumps(piece)[1:-1] in sent_back
-
-
-def test_the_cli_does_not_ask_a_proxy_about_a_rehearsal(claude_cli: Path, tmp_path: Path) -> None:
-    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:1")
-    performance = Stage(claude_cli, tmp_path).perform(
-        lambda _request: Says(Answer((), "end_turn")), environment=proxies
-    )
-    assert performance.verdict == (0, False, "completed", None)
-
-
-def test_the_cli_stops_at_once_when_a_script_fails(claude_cli: Path, tmp_path: Path) -> None:
-    performance = Stage(claude_cli, tmp_path).perform(lambda _request: Says(KeyError("lost")), retries=10)
-
-    assert len(performance.heard.asked) == 1
-    assert "lost" in str(performance.result["result"])
-    assert "lost" in performance.complaint
