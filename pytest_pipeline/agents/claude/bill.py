@@ -38,7 +38,7 @@ class Bill:
     def add(self, said: Said) -> None:
         """Add a piece of an answer; of pieces of one answer the last counts."""
         self.start()
-        before = self._usages.pop(said.id, None) if said.id else None
+        before = self._usages.pop(said.id, None)
         if said.id:
             self._usages[said.id] = said.usage
         if len(self._usages) > _ANSWERS:

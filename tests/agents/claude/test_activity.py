@@ -48,6 +48,10 @@ def test_denials_of_the_real_cli_name_what_was_denied() -> None:
     assert denied == ["denied: Write /etc/x", "denied: Bash curl x", "denied: Read /etc/passwd"]
 
 
+def test_what_the_cli_says_for_its_makers_is_left_out() -> None:
+    assert "turns, 0.00 USD: Auto mode can't check" in told("planmode").events[-1]
+
+
 def test_each_line_has_the_time_and_the_cost_so_far() -> None:
     now = 5.0
     activity = Activity(lambda: now)
