@@ -1,4 +1,4 @@
-"""All benchmarks, or those that are named: ``python -m benchmarks [idle] [collection] [overhead] [driver] [--rounds N]``."""
+"""All benchmarks, or those that are named: ``python -m benchmarks [NAME ...] [--rounds N]``."""
 
 from __future__ import annotations
 

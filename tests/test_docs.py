@@ -361,10 +361,11 @@ def test_the_readme_names_every_example_plan(name: str) -> None:
     assert f"]({name})" in README
 
 
-def test_the_two_commands_stand_in_the_readme_once() -> None:
+def test_the_commands_for_a_fresh_clone_stand_in_the_readme_once() -> None:
     commands = [line for block in blocks(README, "sh") for line in block.splitlines() if "pip install -e" in line]
     assert commands == [
         "python -m pip install -e . && python -m pytest plans/ --count 10",
+        "python -m pip install -e '.[claude]' && python -m pytest plans/ --count 10 --agent claude --rehearse",
         "python -m pip install -e '.[test]' && python -m pytest tests/ -n auto --random-order",
     ]
 
