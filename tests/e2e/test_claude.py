@@ -315,16 +315,23 @@ def test_nothing_of_the_cli_outlives_pytest(
     trouble = "```yaml rehearsal\ntrouble: endless-tool\n```\n"
     project.write({"plans/p.md": plan(task(files=["Create: `a.txt`"]) + trouble)})
     own = ("--claude-path", str(claude_cli), "--agent", "claude", "--rehearse", "-p", "no:cacheprovider")
-    process = project.start("plans", *own)
     place = str(project.temporary).encode()
 
     def tools() -> list[int]:
         return [row.pid for row in proc_rows() if any(place in each for each in entries(row.pid, "environ"))]
 
-    until(lambda: "tool_use" in "".join(each.read_text() for each in project.state.rglob("*agent.log")))
-    assert len(tools()) >= 2
-    process.send_signal(number)
-    process.communicate(timeout=PATIENCE)
+    def has_begun() -> bool:
+        transcripts = project.state.glob("sessions/*/transcripts/*/*/*-agent.log")
+        return any("tool_use" in each.read_text("utf-8") for each in transcripts)
+
+    process = project.start("plans", *own)
+    try:
+        until(has_begun)
+        assert len(tools()) >= 2
+        process.send_signal(number)
+        process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
 
     until(lambda: not [pid for pid in tools() if pid != process.pid])
     assert process.returncode == (2 if number == signal.SIGINT else -number)
