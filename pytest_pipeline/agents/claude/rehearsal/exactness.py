@@ -55,7 +55,7 @@ def replaces(old: str, new: str, text: str) -> bool:
         new: whole lines.
         text: holds the old ones.
     """
-    whole = old.endswith("\n") or bool(new)  # else the line feed before or after it goes as well
+    whole = old.endswith("\n") or bool(old and new)  # else the line feed before or after it goes as well
     return whole and old != new and text.count(old) == 1 and len(old) <= _LONGEST_READ and reproduces(new)
 
 

@@ -94,10 +94,10 @@ def _only_moves(workspace: Workspace, patch: diff.FilePatch) -> bool:
 def _put(workspace: Workspace, patch: diff.FilePatch, path: str, text: str) -> Iterator[Calls]:
     if workspace.content(path) == _encoded(path, text):
         return
-    yield from _write(workspace, path, text, _edits(workspace, patch, text))
+    yield from _write(workspace, path, text, _edits(workspace, patch))
 
 
-def _edits(workspace: Workspace, patch: diff.FilePatch, after: str) -> Calls:
+def _edits(workspace: Workspace, patch: diff.FilePatch) -> Calls:
     """The hunks as calls of Edit, after a Read of the first; none where that would not be exact."""
     if patch.source is None or patch.source != patch.target:
         return ()
@@ -114,7 +114,7 @@ def _edits(workspace: Workspace, patch: diff.FilePatch, after: str) -> Calls:
         arguments = {"file_path": str(place), "old_string": old, "new_string": new}
         calls.append(Call("Edit", arguments, f"edit {patch.path}"))
         text = text.replace(old, new, 1)
-    return tuple(calls) if text == after else ()
+    return tuple(calls)
 
 
 def _read(place: Path, path: str, hunk: diff.Hunk, text: str) -> Call:

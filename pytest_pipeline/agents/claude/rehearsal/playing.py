@@ -66,7 +66,7 @@ class Player:
         return block
 
     def _failure(self, asked: Asked) -> str:
-        """What to say of the first call of the last answer that failed; nothing when all went well."""
+        """What to say of the first call that failed; nothing when all went well."""
         for result in _results(asked.messages):
             call = self._calls.get(result.get("tool_use_id"))
             if call and result.get("is_error"):
@@ -91,16 +91,13 @@ def _steps(parts: Sequence[SolutionPart], workspace: Workspace) -> Iterator[Call
         yield _DONE
 
 
-def _results(messages: Sequence[Json]) -> list[Json]:
-    """The results of the calls in the last answer, in their order."""
-    found: list[Json] = []
+def _results(messages: Sequence[Json]) -> Iterator[Json]:
+    """What came of the calls, in their order."""
     for message in messages:
-        if message.get("role") == "assistant":
-            found = []
         content = message.get("content")
-        blocks = content if isinstance(content, list) else []
-        found += [block for block in blocks if isinstance(block, dict) and block.get("type") == "tool_result"]
-    return found
+        for block in content if isinstance(content, list) else []:
+            if isinstance(block, dict) and block.get("type") == "tool_result":
+                yield block
 
 
 def _words(content: object) -> str:

@@ -32,7 +32,7 @@ class Hands:
 
     def play(self) -> None:
         """To the end."""
-        for _ in range(100):
+        for _ in range(1000):
             answer = self.ask()
             if answer.stop_reason == "end_turn":
                 self.last_words = str(answer.content[0]["text"])
@@ -71,9 +71,15 @@ class Hands:
         assert len(command.encode()) < 128 * 1024
         assert not re.search(r"[\0-\x08\x0b-\x1f\x7f-\x9f]", command), "the CLI refuses hidden characters"
         ended = subprocess.run(
-            ("/bin/sh", "-c", command), cwd=self.workspace, env={"PATH": os.defpath}, capture_output=True, check=False
+            ("/bin/sh", "-c", command),
+            cwd=self.workspace,
+            env={"PATH": os.defpath},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
         )
-        return ended.stderr.decode() or f"Exit code {ended.returncode}" if ended.returncode else None
+        said = f"Exit code {ended.returncode}\n{(ended.stdout + ended.stderr).decode()}"
+        return said if ended.returncode else None
 
     def write(self, place: Path, arguments: dict[str, str]) -> str | None:
         before = place.read_bytes() if place.is_file() else b""

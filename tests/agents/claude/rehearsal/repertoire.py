@@ -140,6 +140,7 @@ SOLUTIONS = {
             patch(unified("gone", "x\n", "")),
         ),
     ),
+    "the last file": (Before({"a/b/c": b"c\n"}), (patch(unified("a/b/c", "c\n", "")),)),
     "links": (
         Before({"d/a.txt": b"a\n"}, links={"link.txt": "d/a.txt", "dir": "d"}),
         (

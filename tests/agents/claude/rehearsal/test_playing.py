@@ -14,6 +14,7 @@ from pytest_pipeline.agents.base import AgentStatus, SolutionPart
 from pytest_pipeline.agents.claude.rehearsal.playing import Player
 from pytest_pipeline.agents.claude.rehearsal.script import Answer, Asked, Json
 from tests.agents.claude.rehearsal.hands import BLANKS, Hands
+from tests.agents.claude.rehearsal.repertoire import SOLUTIONS
 from tests.agents.claude.rehearsal.solutions import Before, file, patch, replay, shell, tree, unified
 
 
@@ -163,14 +164,41 @@ def test_a_diff_that_edit_would_not_do_exactly_is_written_whole(workspace: Path,
     assert (workspace / "a.txt").read_bytes() == new.encode()
 
 
+def test_an_empty_file_is_written_and_not_edited(workspace: Path) -> None:
+    (workspace / "a.txt").touch()
+
+    assert play(workspace, patch("--- a/a.txt\n+++ b/a.txt\n@@ -0,0 +1 @@\n+a\n")).tools == ["Write"]
+
+
 def test_a_file_that_read_refuses_by_its_name_is_written_whole(workspace: Path) -> None:
     (workspace / "a.DAT").write_text("a\n")
 
     assert play(workspace, patch(unified("a.DAT", "a\n", "b\n"))).tools == ["Write"]
 
 
+def test_a_file_whose_name_edit_does_not_take_is_printed_to(workspace: Path) -> None:
+    (workspace / ("n" * 240)).write_text("a\n")
+
+    assert play(workspace, patch(unified("n" * 240, "a\n", "b\n"))).tools == ["Bash"]
+
+
+@pytest.mark.parametrize("name", SOLUTIONS)
+def test_a_hard_solution_leaves_what_the_reference_agent_leaves(tmp_path: Path, name: str) -> None:
+    before, parts = SOLUTIONS[name]
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for place in (ours, theirs):
+        place.mkdir()
+        before.lay(place)
+    replay(parts, theirs, tmp_path)
+
+    hands = play(ours, *parts)
+
+    assert "in place" in hands.last_words
+    assert tree(ours) == tree(theirs)
+
+
 def test_a_call_that_failed_is_told_and_nothing_comes_after_it(workspace: Path) -> None:
-    hands = play(workspace, shell("echo before > a.txt; echo the reason >&2; exit 3"), file("late.txt", ""))
+    hands = play(workspace, shell("echo before > a.txt\n(echo the reason; exit 3)\ntouch late"), file("late.txt", ""))
 
     assert hands.tools == ["Bash"]
     assert "could not run the shell block that is part 1" in hands.last_words
