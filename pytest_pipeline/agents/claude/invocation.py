@@ -35,6 +35,8 @@ _PATIENCE_WITH_A_SCRIPT = {
     "CLAUDE_CODE_MAX_RETRIES": "2",
     "API_TIMEOUT_MS": "10000",
     "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS": "10000",  # the CLI takes less for this
+    "BASH_MAX_TIMEOUT_MS": "2147483647",  # a reference may take as long as its task; the wall clock bounds it
+    "DISABLE_AUTO_COMPACT": "1",  # a script cannot sum up a conversation
 }
 _NOT_HANDED_ON = re.compile(
     r"""ANTHROPIC_.* | CLAUDE.* | BUN_.* | DISABLE_.* | AI_AGENT | GIT_EDITOR | IS_SANDBOX

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import itertools
 import json
 import secrets
-import socket
 import threading
 from collections.abc import Iterable, Mapping
 from http.server import BaseHTTPRequestHandler
-from socketserver import ThreadingTCPServer
 from urllib.parse import urlsplit
 
 from pytest_pipeline.agents.claude.rehearsal import sse
+from pytest_pipeline.agents.claude.rehearsal.listening import Listener
 from pytest_pipeline.agents.claude.rehearsal.script import Answer, Asked, Fault, Flood, Json, Reply, Script
-from pytest_pipeline.errors import HostError
 from pytest_pipeline.trouble import TroubleKind
 
 DUMMY_KEY = "rehearsal-needs-no-key"
 """What the CLI shows as its API key; a request without it is refused, as the real API does."""
 
-_LOOPBACK = "127.0.0.1"
 _LARGEST_REQUEST = 256 * 1024**2  # bytes; the whole conversation comes with every request
 _PIECE = 64 * 1024  # bytes that are sent or thrown away at once
-_POLL = 0.05  # seconds until a close is noticed
 _JSON = "application/json"
 _EVENTS = "text/event-stream; charset=utf-8"
 _FAULTS = (TroubleKind.STATUS, TroubleKind.DROP, TroubleKind.STALL, TroubleKind.SILENCE, TroubleKind.MALFORMED)
-_NO_LOOPBACK = "The rehearsal cannot listen on the loopback interface: {cause}. Allow this process to open sockets."
 _SCRIPT_RAISED = (
     "The script that plays the model failed: {cause!r}. This is a defect of the rehearsal, not of the agent: report it."
 )
@@ -71,13 +65,7 @@ class Server:
     """
 
     def __init__(self) -> None:
-        try:
-            self._listener = _Listener()
-        except OSError as cause:
-            raise HostError(_NO_LOOPBACK.format(cause=cause)) from cause
-        serve = self._listener.serve_forever
-        self._thread = threading.Thread(target=serve, args=(_POLL,), name="rehearsal", daemon=True)
-        self._thread.start()
+        self._listener = _Listener()
 
     @property
     def port(self) -> int:
@@ -87,7 +75,7 @@ class Server:
     def admit(self, script: Script) -> Admission:
         """Let a task run in; only who knows the address that it gets is answered by its script."""
         token = secrets.token_urlsafe(18)
-        admission = Admission(f"http://{_LOOPBACK}:{self.port}/{token}", script)
+        admission = Admission(f"{self._listener.origin}/{token}", script)
         self._listener.admissions[token] = admission
         return admission
 
@@ -97,52 +85,16 @@ class Server:
 
     def close(self) -> None:
         """End every connection, also those that wait for ever; neither thread nor socket stays."""
-        self._listener.shutdown()
-        self._thread.join()
-        self._listener.server_close()
-        self._listener.end_connections()
+        self._listener.close()
 
 
-class _Listener(ThreadingTCPServer):
-    """The listening socket, and all connections that came from it."""
-
-    daemon_threads = True
-    request_queue_size = 128
+class _Listener(Listener):
+    """Knows who may ask."""
 
     def __init__(self) -> None:
         self.admissions: dict[str, Admission] = {}
         self.numbers = itertools.count(1)
-        self._open: set[socket.socket] = set()
-        self._answering: list[threading.Thread] = []
-        self._lock = threading.Lock()
-        super().__init__((_LOOPBACK, 0), _Exchange)
-
-    def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
-        assert isinstance(request, socket.socket)
-        with self._lock:
-            self._open.add(request)
-        thread = threading.Thread(
-            target=self.process_request_thread, args=(request, client_address), name="rehearsal-answer", daemon=True
-        )
-        thread.start()
-        self._answering = [each for each in self._answering if each.is_alive()] + [thread]
-
-    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
-        assert isinstance(request, socket.socket)
-        with self._lock:  # a socket must not be closed while end_connections() looks at it
-            self._open.discard(request)
-            super().shutdown_request(request)
-
-    def end_connections(self) -> None:
-        with self._lock:
-            for connection in self._open:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._answering:
-            thread.join()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Print nothing: the terminal is pytest's, and a client may go at any time."""
+        super().__init__(_Exchange, "rehearsal")
 
 
 class _Exchange(BaseHTTPRequestHandler):
