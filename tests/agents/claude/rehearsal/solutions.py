@@ -67,6 +67,7 @@ def replay(parts: tuple[SolutionPart, ...], workspace: Path, logs: Path) -> Agen
 
 def tree(workspace: Path) -> Tree:
     """All that a workspace holds: kind, whether it can be executed, content; not what git keeps there."""
+    assert workspace.is_dir()
     found = {}
     for place in sorted(workspace.rglob("*")):
         name = str(place.relative_to(workspace))
