@@ -42,6 +42,7 @@ class Command:
         redactor: masks secrets in transcript, tail and lines; None: there are none.
         reads_stream: whether stdout is a stream of lines for a program to read: they come whole, however long, and
             stderr goes to the tail alone.
+        private: directories of the caller that must not stay when it is killed; the supervisor removes them then.
     """
 
     argv: tuple[str, ...]
@@ -54,6 +55,7 @@ class Command:
     grace: float = 2.0
     redactor: Redactor | None = None
     reads_stream: bool = False
+    private: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def run(
                 sinks,
                 timeout=command.timeout,
                 grace=command.grace,
+                private=command.private,
                 stop=stop,
             )
         finally:
@@ -202,6 +205,7 @@ def _execute(
     *,
     timeout: float,
     grace: float,
+    private: Sequence[Path] = (),
     stop: Callable[[], bool] | None = None,
 ) -> Ended:
     """Have a supervisor run this; what it answers, or why it could not."""
@@ -215,6 +219,7 @@ def _execute(
         marker=f"{MARKER}={marked[MARKER]}",
         timeout=timeout,
         grace=grace,
+        private=[_wire(str(directory)) for directory in private],
     )
     answer = _POOL.run(order, stdin, sinks, stop)
     if isinstance(answer, Refused):

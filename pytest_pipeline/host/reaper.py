@@ -54,6 +54,8 @@ class Job:
         if self._exit_code is None:
             self._terminate()
         survivors, left = self._sweep()
+        if self._caller_is_gone():
+            self._remove_private()
         return Ended(self._exit_code if self._exit_code is not None else -signal.SIGKILL, timed_out, survivors, left)
 
     def _start(self, descriptors: list[int]) -> int:
@@ -109,6 +111,13 @@ class Job:
                 self._pause(0.02)
         return len(killed), []
 
+    def _remove_private(self) -> None:
+        """What must not stay when nobody comes back for it, for example a login that was lent to the child."""
+        import shutil  # dear, and seldom needed
+
+        for directory in self._order.private:
+            shutil.rmtree(_bytes(directory), ignore_errors=True)  # a symlink in its place is an error, too
+
     def _anybody(self) -> bool:
         return self._reap() or (not self._family.complete and bool(self._family.find()))
 
@@ -134,8 +143,11 @@ class Job:
             received = receive(self._channel)
             self._stopped = True
             self._abandoned = received is None or not isinstance(received[0], Stop)
-        if os.getppid() != self._parent:
+        if self._caller_is_gone():
             self._abandoned = True
+
+    def _caller_is_gone(self) -> bool:
+        return os.getppid() != self._parent
 
 
 def _bytes(text: str) -> bytes:

@@ -24,6 +24,7 @@ class Order(NamedTuple):
         marker: the entry ``NAME=value`` of that environment by which descendants are known.
         timeout: wall-clock limit in seconds.
         grace: seconds between SIGTERM and SIGKILL.
+        private: directories to be removed when the caller has gone, who would have removed them otherwise.
     """
 
     argv: list[str]
@@ -32,6 +33,7 @@ class Order(NamedTuple):
     marker: str
     timeout: float
     grace: float
+    private: list[str]
 
 
 class Started(NamedTuple):

@@ -334,4 +334,5 @@ def test_nothing_of_the_cli_outlives_pytest(
         process.kill()
 
     until(lambda: not [pid for pid in tools() if pid != process.pid])
+    until(lambda: not [name for _, names, _ in os.walk(project.temporary) for name in names if "claude-" in name])
     assert process.returncode == (2 if number == signal.SIGINT else -number)

@@ -141,6 +141,7 @@ class Yard:
 
 _DRIVER = """
 import os, signal, threading, time
+from dataclasses import replace
 from pathlib import Path
 from pytest_pipeline.errors import HostError
 from pytest_pipeline.host import process

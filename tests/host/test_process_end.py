@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -135,6 +136,25 @@ def test_nothing_outlives_the_caller_whatever_kills_it(yard: Yard, number: int) 
     driver.communicate(timeout=PATIENCE)
     until(lambda: not yard.alive())
     assert len(yard.pids()) == 4, "supervisor, daemon, background job and the script itself"
+
+
+@linux
+def test_private_directories_go_with_a_killed_caller_and_stay_with_another(yard: Yard) -> None:
+    private, kept = yard.path / "private", yard.path / "kept"
+    for place in (private, kept):
+        (place / "deep").mkdir(parents=True)
+        (place / "login").write_text("token")
+    (yard.path / "link").symlink_to(kept)
+    names = "private=(yard.path / 'private', yard.path / 'link', yard.path / 'absent')"
+    driver = yard.driver(f"run(replace(yard.shell('touch ready; sleep 600'), {names}))")
+    until((yard.path / "ready").exists)
+    driver.kill()
+    driver.communicate(timeout=PATIENCE)
+    until(lambda: not private.exists())
+
+    run(replace(yard.shell("true"), private=(kept,)))
+
+    assert (kept / "login").read_text() == "token"
 
 
 @linux

@@ -107,6 +107,7 @@ class ClaudeAgent:
             grace=GRACE,
             redactor=Redactor.for_child(environment, access.secrets),
             reads_stream=True,
+            private=(places.config.parent, places.temporary.parent),  # a login may lie there
         )
 
 
