@@ -15,11 +15,11 @@ from pytest_pipeline.agents.claude.rehearsal.server import DUMMY_KEY, Admission,
 
 _NOTES = {
     "scripted": (
-        "rehearsal: the Claude CLI is real, a script plays its model from each task's reference. "
+        "the Claude CLI is real, a script plays its model from each task's reference. "
         "This proves the plan, the pipeline and the CLI's tools; it says nothing about what a model would do."
     ),
     "cassette": (
-        "rehearsal: the Claude CLI is real, a cassette plays what a model answered when it was recorded. "
+        "the Claude CLI is real, a cassette plays what a model answered when it was recorded. "
         "This proves the plan, the pipeline and the CLI's tools; it says nothing about what a model would do today."
     ),
 }
