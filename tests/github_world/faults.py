@@ -47,6 +47,11 @@ def status(code: int, message: str = "Server Error", headers: Mapping[str, str] 
     return Fault(error(code, message, headers=headers))
 
 
+def base_modified() -> Fault:
+    """What a merge says when the base moved meanwhile."""
+    return Fault(error(405, BASE_MODIFIED))
+
+
 def answered(answer: Answer) -> Fault:
     """Any answer; nothing is done."""
     return Fault(answer)

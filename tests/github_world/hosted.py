@@ -6,6 +6,7 @@ import fnmatch
 import os
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +38,10 @@ class Surroundings(Protocol):
     tick: int
     lag: Lag
 
+    @property
+    def lock(self) -> AbstractContextManager[bool]:
+        """Held while anything changes; for one thread more than once."""
+
     def now(self) -> float:
         """Seconds since the epoch."""
 
@@ -59,7 +64,7 @@ class Settings:
 
 
 class Hosted:
-    """One repository on GitHub. Tests change it directly; the routes do so under the world's lock.
+    """One repository on GitHub. Who writes to its git directory in another way calls :meth:`refresh`.
 
     Args:
         number: its id.
@@ -78,6 +83,7 @@ class Hosted:
         self.ci: list[Check] = []
         self.checks: dict[str, list[Check]] = {}
         self.pulls: dict[int, Pull] = {}
+        self.conflicts: dict[tuple[str, str], bool] = {}
         self._world = world
         self._views: list[tuple[int, dict[str, str]]] = [(-1, {})]
         self._make()
@@ -108,9 +114,8 @@ class Hosted:
         return Repository(self.git_dir)
 
     def branches(self) -> dict[str, str]:
-        """The branches as git has them now."""
-        listed = self._git("for-each-ref", "--format=%(objectname) %(refname)", HEADS).splitlines()
-        return {name.removeprefix(HEADS): sha for sha, name in (line.split(" ", 1) for line in listed)}
+        """The branches and their commits, after the last change that GitHub knows of."""
+        return self._views[-1][1]
 
     def seen_branches(self) -> dict[str, str]:
         """The branches as REST knows them: perhaps of a while ago."""
@@ -131,9 +136,10 @@ class Hosted:
 
     def set_check(self, revision: str, check: Check) -> None:
         """Set a check of a branch's tip, or of a commit; one of the same name is replaced."""
-        sha = self.branches().get(revision, revision)
-        others = [each for each in self.checks.get(sha, []) if (each.name, each.kind) != (check.name, check.kind)]
-        self.checks[sha] = [*others, replace(check, made=self._world.tick)]
+        with self._world.lock:
+            sha = self.branches().get(revision, revision)
+            others = [each for each in self.checks.get(sha, []) if (each.name, each.kind) != (check.name, check.kind)]
+            self.checks[sha] = [*others, replace(check, made=self._world.tick)]
 
     def seen_checks(self, sha: str, kind: str) -> list[Check]:
         """The checks of a commit that have started."""
@@ -165,16 +171,19 @@ class Hosted:
 
     def refresh(self) -> None:
         """Look what git has, and do what GitHub does after a change."""
-        before, after = self._views[-1][1], self.branches()
-        if before == after:
-            return
-        self._views.append((self._world.tick, after))
-        for branch, sha in after.items():
-            if before.get(branch) != sha:
-                self._moved(branch, sha)
-        for pull in self.open_pulls():
-            if pull.branch not in after or pull.now.base not in after:
-                self.turn(pull, replace(pull.now, state="closed"))
+        with self._world.lock:
+            listed = self._git("for-each-ref", "--format=%(objectname) %(refname)", HEADS).splitlines()
+            after = {name.removeprefix(HEADS): sha for sha, name in (line.split(" ", 1) for line in listed)}
+            before = self.branches()
+            if before == after:
+                return
+            self._views.append((self._world.tick, after))
+            for branch, sha in after.items():
+                if before.get(branch) != sha:
+                    self._moved(branch, sha)
+            for pull in self.open_pulls():
+                if pull.branch not in after or pull.now.base not in after:
+                    self.turn(pull, replace(pull.now, state="closed"))
 
     def _moved(self, branch: str, sha: str) -> None:
         made = self._world.tick

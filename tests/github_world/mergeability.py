@@ -20,11 +20,15 @@ METHODS = {
 
 
 def _conflicts(hosted: Hosted, base: str, head: str) -> bool:
-    try:
-        local_merging.make(hosted.git, MergeRequest("merge", head, base, "test merge"))
-    except (ConflictError, ForgeError):
-        return True
-    return False
+    known = hosted.conflicts.get((base, head))
+    if known is None:
+        try:
+            local_merging.make(hosted.git, MergeRequest("merge", head, base, "test merge"))
+            known = False
+        except (ConflictError, ForgeError):
+            known = True
+        hosted.conflicts[base, head] = known
+    return known
 
 
 def _latest(hosted: Hosted, sha: str) -> list[Check]:

@@ -40,11 +40,12 @@ class GitHubWorld:
         requests: all that was asked, in the order of its answers.
         clock: seconds since the epoch; a test may set its own.
         tick: how many REST requests there have been.
+        lock: held while a REST request is answered.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory / "github"
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._backend = Backend()
         self._server = Server(self._respond)
         self._ended = threading.Event()
@@ -109,7 +110,7 @@ class GitHubWorld:
 
         ``settings`` are those of :class:`Settings`.
         """
-        with self._lock:
+        with self.lock:
             number = 1000 + len(self._repositories)
             hosted = Hosted(number, full_name, self._directory / f"{full_name}.git", Settings(**settings), self)
             self._repositories[full_name.lower()] = hosted
@@ -124,7 +125,7 @@ class GitHubWorld:
 
     def rename(self, old: str, new: str) -> None:
         """Rename a repository: REST redirects from its old name, git serves both."""
-        with self._lock:
+        with self.lock:
             hosted = self._repositories.pop(old.lower())
             hosted.full_name = new
             self._repositories[new.lower()] = self._renamed[old.lower()] = hosted
@@ -147,7 +148,7 @@ class GitHubWorld:
         answer = sending.answer
         status = 0 if answer is None else answer.status
         counted = is_api and arrived and status != 304 and request.path != "/rate_limit"
-        with self._lock:
+        with self.lock:
             if answer is not None and is_api:
                 self._finish(answer, token, counted=counted)
             elif counted and token is not None:
@@ -193,7 +194,7 @@ class GitHubWorld:
             answer.headers.setdefault("X-OAuth-Scopes", "repo")
 
     def _rest(self, request: Request, token: Token | None) -> Answer:
-        with self._lock:
+        with self.lock:
             self._pass_time()
             try:
                 return conditional(self._allowed(request, token), request)
@@ -201,11 +202,11 @@ class GitHubWorld:
                 return refusal.answer
 
     def _pass_time(self) -> None:
-        self.tick += 1
-        due = [action for tick, action in self._coming if tick < self.tick]
-        self._coming = [each for each in self._coming if each[0] >= self.tick]
+        due = [action for tick, action in self._coming if tick <= self.tick]
+        self._coming = [each for each in self._coming if each[0] > self.tick]
         for action in due:
             action()
+        self.tick += 1
 
     def _allowed(self, request: Request, token: Token | None) -> Answer:
         if "user-agent" not in request.headers:
@@ -235,7 +236,6 @@ class GitHubWorld:
                 return self._redirected(self._renamed[name.lower()], request, rest)
         if hosted is None or (hosted.settings.private and token.permission == "none"):
             return error(404, "Not Found")
-        hosted.refresh()
         return dispatch(Call(self, request, token, hosted), rest)
 
     def _redirected(self, hosted: Hosted, request: Request, rest: str) -> Answer:
@@ -261,7 +261,7 @@ class GitHubWorld:
             return plain(403, "This repository was archived so it is read-only.\n")
         answer = self._backend.answer(request, hosted, service, token.login)
         if pushes and request.method == "POST":
-            with self._lock:
+            with self.lock:
                 hosted.refresh()
         return answer
 

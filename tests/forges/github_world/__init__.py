@@ -1,0 +1,1 @@
+"""The loopback GitHub is held to what the facts say of GitHub."""
