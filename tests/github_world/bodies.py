@@ -21,9 +21,73 @@ def _number(text: str) -> int:
     return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
 
 
+_OF_USER = [
+    "events",
+    "followers",
+    "following",
+    "gists",
+    "organizations",
+    "received_events",
+    "repos",
+    "starred",
+    "subscriptions",
+]
+_OF_REPOSITORY = [
+    "archive",
+    "assignees",
+    "blobs",
+    "branches",
+    "collaborators",
+    "comments",
+    "commits",
+    "compare",
+    "contents",
+    "contributors",
+    "deployments",
+    "downloads",
+    "events",
+    "forks",
+    "git_commits",
+    "git_refs",
+    "git_tags",
+    "hooks",
+    "issue_comment",
+    "issue_events",
+    "issues",
+    "keys",
+    "labels",
+    "languages",
+    "merges",
+    "milestones",
+    "notifications",
+    "pulls",
+    "releases",
+    "stargazers",
+    "statuses",
+    "subscribers",
+    "subscription",
+    "tags",
+    "teams",
+    "trees",
+]
+_COUNTS = [
+    "forks",
+    "forks_count",
+    "open_issues",
+    "open_issues_count",
+    "size",
+    "stargazers_count",
+    "watchers",
+    "watchers_count",
+]
+_HAS = ["issues", "projects", "wiki", "pages", "discussions", "downloads"]
+
+
 def user(api: str, login: str) -> Json:
     """A simple user."""
-    return {
+    return {f"{name}_url": f"{api}/users/{login}/{name}" for name in _OF_USER} | {
+        "avatar_url": f"{api.removesuffix('/api/v3')}/avatars/{login}",
+        "gravatar_id": "",
         "login": login,
         "id": _number(login),
         "node_id": _node("User", login),
@@ -34,12 +98,31 @@ def user(api: str, login: str) -> Json:
     }
 
 
+def private_user(api: str, login: str) -> Json:
+    """A user as shown to itself."""
+    nothing = ("name", "email", "bio", "blog", "company", "hireable", "location")
+    counts = "followers following public_gists public_repos private_gists owned_private_repos total_private_repos"
+    body: Json = user(api, login) | dict.fromkeys(nothing) | dict.fromkeys(counts.split(), 0)
+    return (
+        body
+        | {"collaborators": 0, "disk_usage": 0, "two_factor_authentication": True}
+        | dict.fromkeys(("created_at", "updated_at"), NOW)
+    )
+
+
 def repository(api: str, hosted: Hosted, token: Token) -> Json:
     """A full repository; its merge settings only for those who may write."""
     settings = hosted.settings
     web = api.removesuffix("/api/v3")
     may_write = token.permission == "write"
-    body: Json = {
+    at = f"{api}/repos/{hosted.full_name}"
+    body: Json = {f"{name}_url": f"{at}/{name}" for name in _OF_REPOSITORY}
+    body |= dict.fromkeys((*_COUNTS, "network_count", "subscribers_count"), 0)
+    body |= {f"has_{name}": False for name in _HAS}
+    body |= dict.fromkeys(("description", "homepage", "language", "license", "mirror_url"))
+    body |= dict.fromkeys(("created_at", "updated_at", "pushed_at"), NOW)
+    body |= dict.fromkeys(("git_url", "ssh_url", "svn_url"), f"{web}/{hosted.full_name}.git")
+    body |= {
         "id": hosted.id,
         "node_id": _node("Repository", hosted.id),
         "name": hosted.full_name.partition("/")[2],
@@ -51,7 +134,7 @@ def repository(api: str, hosted: Hosted, token: Token) -> Json:
         "archived": settings.archived,
         "disabled": False,
         "default_branch": settings.default_branch,
-        "url": f"{api}/repos/{hosted.full_name}",
+        "url": at,
         "html_url": f"{web}/{hosted.full_name}",
         "clone_url": f"{web}/{hosted.full_name}.git",
         "permissions": {"admin": False, "maintain": False, "push": may_write, "triage": may_write, "pull": True},

@@ -219,7 +219,7 @@ class GitHubWorld:
         if refusal is not None:
             return refusal
         if request.path == "/user":
-            return Answer(200, bodies.user(self.url, token.login) | {"name": None, "email": None})
+            return Answer(200, bodies.private_user(self.url, token.login))
         return self._repository_call(request, token)
 
     def _repository_call(self, request: Request, token: Token) -> Answer:

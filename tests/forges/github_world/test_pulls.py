@@ -126,6 +126,7 @@ class TestMergeable:
         assert [state(world, path)[0] for _ in range(3)] == [None, None, True]
         demo.commit("main", {"other": "1"})
         assert [state(world, path)[0] for _ in range(3)] == [None, None, True]
+        assert state(world, path) == (True, "clean"), "that the base is ahead does not matter"
 
     def test_it_is_null_for_some_seconds(self, world: GitHubWorld, demo: Hosted) -> None:
         moment = [1_700_000_000.0]
