@@ -1,0 +1,282 @@
+"""One gate per token: all processes of a user take turns at GitHub, and keep together what it allows.
+
+Two files per token lie in a directory that all sessions share: a lock, which the death of its holder frees, and a
+state. Their names are made from a hash; the token itself is not known here. Whoever must wait does so without the lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_pipeline.errors import ForgeError
+from pytest_pipeline.forges.gate_answers import LONGEST_BLOCK, asked_wait, is_limit, primary_of
+from pytest_pipeline.forges.gate_budget import Budget, Cost, budget
+from pytest_pipeline.forges.gate_limits import HOUR, CallKind, GateLimits, Wait, begin, told
+from pytest_pipeline.forges.gate_state import Lock, State, read_state, write_state
+
+_FIRST_LOOK = 0.001  # seconds until one looks again whether it is one's turn; as long as one has waited, up to:
+_LAST_LOOK = 0.02
+_LONG_TURN = 5.0  # seconds of somebody else's turn that are worth a word
+_SHORTEST_SLEEP = 0.001  # less than a clock can tell would never end
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an answer meant for the gate.
+
+    Args:
+        limited: it was a limit; nothing was done, and the same may be asked again through the gate.
+        seconds: how long nobody with this token will call now; 0 where there is no limit.
+    """
+
+    limited: bool
+    seconds: float = 0.0
+
+
+@dataclass
+class _Turn:
+    """The lock while it is held: its descriptor, the state as it will be written, and what is done."""
+
+    descriptor: int
+    state: State
+    kind: CallKind
+    changed: bool = False
+
+
+def token_id(api: str, token: str) -> str:
+    """What tells a token from all others, and from which nobody finds the token.
+
+    Args:
+        api: address of the API that it is for.
+        token: the token.
+    """
+    return hashlib.sha256(f"pytest-pipeline gate\n{api.rstrip('/').lower()}\n{token}".encode()).hexdigest()[:32]
+
+
+def gate_directory(environ: Mapping[str, str]) -> Path:
+    """Where the gates of a user are: below ``XDG_STATE_HOME``, or ``~/.local/state`` where it is not set.
+
+    Args:
+        environ: environment variables, for example ``os.environ``.
+    """
+    named = Path(environ.get("XDG_STATE_HOME", ""))
+    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    return (named if named.is_absolute() else home / ".local" / "state") / "pytest-pipeline" / "gates"
+
+
+class Gate:
+    """The gate of one token; one object per process and thread, any number of them for one token.
+
+    Args:
+        directory: where the files lie, the same for all who share the token; made when it is missing.
+        token_id: as :func:`token_id` gives it.
+        limits: what is allowed.
+        on_wait: told of each wait before it begins, the value of a :class:`Wait` and seconds (somebody else's turn:
+            once it has become long); :func:`~pytest_pipeline.forges.gate_limits.told` makes a sentence of them.
+        repository: ``owner/name``, for the limits of one repository.
+        clock: the time in seconds since the epoch.
+        sleep: waits for some seconds.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        token_id: str,
+        limits: GateLimits | None = None,
+        on_wait: Callable[[str, float], None] | None = None,
+        *,
+        repository: str = "",
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        if not re.fullmatch(r"[0-9a-f]{32}", token_id):
+            raise ValueError("That is not what token_id() gives.")  # and perhaps a token: it is not shown
+        self._directory = directory
+        self._lock = Lock(directory / f"{token_id}.lock")
+        self._path = directory / f"{token_id}.json"
+        self._limits = limits or GateLimits()
+        self._on_wait = on_wait or (lambda reason, seconds: None)
+        self._repository = repository.lower()
+        self._clock = clock
+        self._sleep = sleep
+        self._turn: _Turn | None = None
+        self._waited: dict[str, float] = {}
+
+    @property
+    def waited(self) -> Mapping[str, float]:
+        """Seconds waited through this object, by the value of their :class:`Wait`."""
+        return dict(self._waited)
+
+    @contextlib.contextmanager
+    def call(self, kind: CallKind, *, patience: float | None = None) -> Iterator[None]:
+        """Wait for one's turn, and hold it while the call runs: nobody else with this token calls meanwhile.
+
+        Args:
+            kind: what the call costs.
+            patience: seconds to wait at most; None: those of the limits.
+
+        Raises:
+            ForgeError: waiting is hopeless or would be too long, or the gate's files cannot be used.
+        """
+        if self._turn is not None:
+            raise RuntimeError("A call within a call would wait for itself.")
+        turn = self._admitted(kind, self._limits.patience if patience is None else patience)
+        self._turn = turn
+        try:
+            yield
+        finally:
+            self._turn = None
+            self._leave(turn)
+
+    def heard(self, status: int, headers: Mapping[str, str], message: str) -> Verdict:
+        """Be told of an answer, within the call that brought it.
+
+        Args:
+            status: HTTP status; 0: no answer came.
+            headers: of the answer, in any case.
+            message: what GitHub said; for a good answer only the errors of GraphQL.
+
+        Raises:
+            ForgeError: GitHub has refused too often in a row, so that nobody should go on.
+        """
+        turn = self._turn
+        if turn is None:
+            raise RuntimeError("An answer is heard within the call that brought it.")
+        now = self._clock()
+        named = {name.lower(): str(value) for name, value in headers.items()}
+        primary = primary_of(named, now)
+        if primary is not None:
+            turn.state.primary, turn.changed = primary, True
+        if is_limit(status, named, message):
+            return self._struck(turn, asked_wait(named, now), message, now)
+        answered = 0 < status < 500
+        if answered and turn.state.strikes and (turn.kind is not CallKind.READ or turn.state.struck_reading):
+            turn.state.strikes, turn.changed = 0, True
+        return Verdict(limited=False)
+
+    def budget(self, tasks: int, *, allowed: float = HOUR, cost: Cost | None = None) -> Budget:
+        """Whether that many tasks fit into what is left of GitHub's limits.
+
+        Args:
+            tasks: how many there are in all runs together.
+            allowed: seconds that they may take.
+            cost: what one task costs.
+
+        Raises:
+            ForgeError: the gate's files cannot be used.
+        """
+        now = self._clock()
+        with self._files():
+            state = read_state(self._path, now)
+        return budget(tasks, self._limits, state, now, allowed=allowed, cost=cost or Cost())
+
+    def _admitted(self, kind: CallKind, patience: float) -> _Turn:
+        waited = queued = 0.0
+        while True:
+            with self._files():
+                found = self._tried(kind)
+            if isinstance(found, _Turn):
+                return found
+            seconds, reason = found or (min(max(queued, _FIRST_LOOK), _LAST_LOOK), Wait.TURN)
+            seconds = max(seconds, _SHORTEST_SLEEP)
+            if waited + seconds > patience:
+                raise ForgeError(_too_long(reason, seconds, patience))
+            if reason is not Wait.TURN:
+                self._on_wait(reason.value, seconds)
+            elif queued < _LONG_TURN <= queued + seconds:
+                self._on_wait(reason.value, queued + seconds)
+            self._sleep(seconds)
+            self._waited[reason.value] = self._waited.get(reason.value, 0.0) + seconds
+            waited += seconds
+            queued += seconds if reason is Wait.TURN else 0.0
+
+    def _tried(self, kind: CallKind) -> _Turn | tuple[float, Wait] | None:
+        """One's turn; or how long to wait for what; or None while somebody else has the lock."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = self._lock.take()
+        if descriptor is None:
+            return None
+        try:
+            now = self._clock()
+            state = read_state(self._path, now)
+            if state.mended:
+                write_state(self._path, state, now)
+            if state.strikes >= self._limits.strikes and state.blocked_until > now:
+                raise ForgeError(_given_up(state.strikes, state.blocked_until - now))
+            seconds, reason = self._limits.due(state, kind, self._repository, now)
+            if seconds > 0:
+                os.close(descriptor)
+                return seconds, reason
+            turn = _Turn(descriptor, state, kind)
+            if kind is not CallKind.READ:
+                begin(state, kind, self._repository, now)
+                write_state(self._path, state, now)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return turn
+
+    def _leave(self, turn: _Turn) -> None:
+        """Write down that the call is over. Where that fails, the file goes on to say that it runs: safe, but slow."""
+        try:
+            now = self._clock()
+            if turn.kind is not CallKind.READ:
+                turn.state.last_write, turn.state.write_open, turn.changed = now, False, True
+            if turn.changed:
+                with contextlib.suppress(OSError):
+                    write_state(self._path, turn.state, now)
+        finally:
+            os.close(turn.descriptor)
+
+    def _struck(self, turn: _Turn, asked: float | None, message: str, now: float) -> Verdict:
+        state = turn.state
+        if now - state.blocked_until > HOUR:
+            state.strikes = 0
+        doubled = min(self._limits.first_block * 2.0**state.strikes, LONGEST_BLOCK)
+        seconds = doubled if asked is None else asked
+        state.blocked_until = max(state.blocked_until, now + seconds)
+        state.strikes += 1
+        state.struck_reading = turn.kind is CallKind.READ
+        with self._files():
+            write_state(self._path, state, now)
+        turn.changed = True
+        if state.strikes >= self._limits.strikes:
+            raise ForgeError(_given_up(state.strikes, seconds, message))
+        return Verdict(limited=True, seconds=seconds)
+
+    @contextlib.contextmanager
+    def _files(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ForgeError(
+                f"The files by which all sessions share GitHub's limits cannot be used: {error}. "
+                f"Make {self._directory} a directory that can be written, on a disk of this machine with space left."
+            ) from error
+
+
+def _too_long(reason: Wait, seconds: float, patience: float) -> str:
+    if reason is Wait.TURN:
+        return (
+            f"Another process has been calling GitHub for more than {patience:.0f} s with the same token. "
+            "Look for a session that hangs or was stopped (Ctrl-Z), and end it."
+        )
+    return (
+        f"{told(reason.value, seconds)} That is more than the {patience:.0f} s that a call may wait. "
+        "Start the session again later, with fewer tasks, or with the token of another user."
+    )
+
+
+def _given_up(strikes: int, seconds: float, message: str = "") -> str:
+    said = f' It said: "{message}".' if message else ""
+    return (
+        f"GitHub has limited this token {strikes} times in a row, and to go on could get it banned.{said} "
+        f"Wait {max(seconds / 60, 1.0):.0f} min at least, then start again with fewer tasks at once."
+    )

@@ -1,0 +1,44 @@
+"""A process that calls through a gate, for tests with several: ``python -m tests.forges.gate_worker``.
+
+Arguments: the gate's directory, a log, the name of this worker, how many calls, and perhaps a kind: during its calls
+of that kind it says ``in`` and stays there until it gets a word. What the worker ``limited`` calls then is a limit. The
+log gets one line per call: its start and end, what it was, whose, and the answer. All processes of a machine share the
+clock, and nobody sets it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from pathlib import Path
+
+from pytest_pipeline.forges.gate import Gate
+from pytest_pipeline.forges.gate_limits import CallKind, GateLimits
+from tests.forges.gate_desk import ID
+
+SPACING = 0.03
+LIMITS = GateLimits(spacing=SPACING, content_per_minute=None, content_per_hour=None, pushes_per_minute=None)
+KINDS = (CallKind.READ, CallKind.WRITE, CallKind.CONTENT, CallKind.READ, CallKind.PUSH, CallKind.MERGE)
+
+
+def main(directory: Path, log: Path, name: str, calls: int, held: str) -> None:
+    """Say that one is ready, wait for a word, then call."""
+    gate = Gate(directory, ID, LIMITS, repository=name, clock=time.monotonic)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    with open(log, "a", buffering=1) as lines:  # one write per line: lines of several processes do not mix
+        for kind in itertools.islice(itertools.cycle(KINDS), calls):
+            with gate.call(kind):
+                start = time.monotonic()
+                if kind.value == held:
+                    print("in", flush=True)
+                    sys.stdin.readline()
+                limited = kind.value == held and name == "limited"
+                gate.heard(429 if limited else 200, {"Retry-After": "1"} if limited else {}, "")
+                end = time.monotonic()
+                lines.write(f"{start!r} {end!r} {kind} {name} {'limited' if limited else 'good'}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), "".join(sys.argv[5:]))
