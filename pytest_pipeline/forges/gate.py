@@ -1,7 +1,8 @@
 """One gate per token: all processes of a user take turns at GitHub, and keep together what it allows.
 
-Two files per token lie in a directory that all sessions share: a lock, which the death of its holder frees, and a
-state. Their names are made from a hash; the token itself is not known here. Whoever must wait does so without the lock.
+Three files per token lie in a directory that all sessions share: a lock, which the death of its holder frees, the place
+of who has it next, and a state. Their names are made from a hash; the token itself is not known here. Whoever must wait
+does so without the lock.
 """
 
 from __future__ import annotations
@@ -127,7 +128,10 @@ class Gate:
         """
         if self._turn is not None:
             raise RuntimeError("A call within a call would wait for itself.")
-        turn = self._admitted(kind, self._limits.patience if patience is None else patience)
+        try:
+            turn = self._admitted(kind, self._limits.patience if patience is None else patience)
+        finally:
+            self._lock.give_up()
         self._turn = turn
         try:
             yield

@@ -157,30 +157,54 @@ def _number(value: object) -> float:
 
 
 class Lock:
-    """One holder at a time among all threads and processes; the death of a holder frees it.
+    """One holder at a time among all threads and processes, and one who is next; the death of either frees its place.
+
+    Without the place of the next, who has just had the lock would mostly be the first to have it again.
 
     Args:
-        path: the file that is locked; made when it is missing, and never removed.
+        path: the file that is locked; made when it is missing, and never removed. A second one lies next to it.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._next = path.with_suffix(".next")
+        self._place: int | None = None
 
     def take(self) -> int | None:
-        """The descriptor that holds the lock until it is closed; None while somebody else has it.
+        """The descriptor that holds the lock until it is closed; None while somebody else has it or is next.
+
+        Ask again, or :meth:`give_up`: one may be next meanwhile.
 
         Raises:
-            OSError: the file cannot be opened, or its file system knows no locks.
+            OSError: a file cannot be opened, or its file system knows no locks.
         """
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(descriptor), self._path.stat()):
-                return descriptor
-        except (BlockingIOError, FileNotFoundError):  # also: somebody removed the file before it was locked
-            pass
-        except BaseException:
-            os.close(descriptor)
-            raise
+        if self._place is None:
+            self._place = _locked(self._next)
+        if self._place is None:
+            return None
+        descriptor = _locked(self._path)
+        if descriptor is not None:
+            self.give_up()
+        return descriptor
+
+    def give_up(self) -> None:
+        """No longer be next."""
+        if self._place is not None:
+            os.close(self._place)
+            self._place = None
+
+
+def _locked(path: Path) -> int | None:
+    """A descriptor that holds the lock of the file, or None."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):  # also: somebody removed the file before it was locked
+        pass
+    except BaseException:
         os.close(descriptor)
-        return None
+        raise
+    os.close(descriptor)
+    return None

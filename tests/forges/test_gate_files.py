@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,7 +80,7 @@ def test_a_clock_that_was_set_back_makes_nobody_wait_longer(desk: Desk) -> None:
 
 def test_what_lies_on_disk_is_private_and_knows_no_token(desk: Desk) -> None:
     desk.hears(desk.gate(), 429, headers={"Retry-After": 9})
-    assert {path.name for path in desk.directory.iterdir()} == {f"{ID}.lock", f"{ID}.json"}
+    assert {path.name for path in desk.directory.iterdir()} == {f"{ID}.lock", f"{ID}.next", f"{ID}.json"}
     assert stat.S_IMODE(desk.directory.stat().st_mode) == 0o700
     for path in desk.directory.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -114,6 +115,32 @@ def test_a_call_that_could_not_be_noted_is_not_made(desk: Desk) -> None:
             desk.waits(desk.gate(), WRITE)
     desk.state_file.with_suffix(".new").rmdir()
     assert desk.waits(desk.gate(), WRITE) == 0
+
+
+def test_who_waits_for_a_lock_has_it_before_those_who_come_later(tmp_path: Path) -> None:
+    first, second, third = (Lock(tmp_path / "a.lock") for _ in range(3))
+    held = first.take()
+    assert held is not None
+    assert second.take() is None
+    os.close(held)
+    assert first.take() is None
+    assert third.take() is None
+    held = second.take()
+    assert held is not None
+    assert third.take() is None
+    third.give_up()
+    assert first.take() is None
+    os.close(held)
+    held = first.take()
+    assert held is not None
+    os.close(held)
+
+
+def test_who_loses_patience_is_no_longer_next(desk: Desk) -> None:
+    impatient = desk.gate()
+    with desk.gate().call(READ), pytest.raises(ForgeError, match="Another process"), impatient.call(READ, patience=0.1):
+        pass
+    assert desk.waits(desk.gate(), READ) == 0
 
 
 def test_a_lock_on_a_file_that_was_removed_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
