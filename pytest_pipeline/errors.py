@@ -78,6 +78,10 @@ class BaseMovedError(ForgeError):
     """The base or the head is no longer the expected commit, so nothing was merged."""
 
 
+class ChecksError(ForgeError):
+    """A check that must pass before the merge has failed, or never started."""
+
+
 class ConflictError(ForgeError):
     """The pull request cannot be merged: head and base changed the same lines.
 

@@ -45,7 +45,7 @@ def make(repository: Repository, request: MergeRequest) -> str:
         raise ForgeError(f"The merge method {request.method!r} is not known. Use merge, squash or rebase.")
     on_top = commits_on_top(repository, request.base, request.head)
     head = repository.commit(request.head)
-    tree = head.tree if on_top else _merge_trees(repository, request.base, request.head)
+    tree = head.tree if on_top else merge_trees(repository, request.base, request.head)
     squash = request.method == "squash"
     parents = (request.base,) if squash else (request.base, request.head)
     author = head.author if squash else COMMITTER
@@ -80,10 +80,15 @@ def _pick(repository: Repository, commit: Commit, onto: Commit) -> str:
         return commit.tree
     # git 2.39 has no --merge-base, so `ours` becomes a child of the commit's parent: that is the merge base then.
     ours = repository.commit_tree(onto.tree, commit.parents[:1], "for a merge", author=COMMITTER)
-    return _merge_trees(repository, ours, commit.sha)
+    return merge_trees(repository, ours, commit.sha)
 
 
-def _merge_trees(repository: Repository, ours: str, theirs: str) -> str:
+def merge_trees(repository: Repository, ours: str, theirs: str) -> str:
+    """The tree of two commits merged.
+
+    Raises:
+        ConflictError: both changed the same lines; names the files.
+    """
     arguments = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs)
     done = repository.run(*arguments, check=False)
     if done.exit_code not in (0, 1):

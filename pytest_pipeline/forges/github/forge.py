@@ -1,0 +1,171 @@
+"""The forge GitHub: every step looks, acts and looks again, so that each may be repeated after a crash at any point."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+from pytest_pipeline.errors import ForgeError, HostError
+from pytest_pipeline.forges.base import Draft, MergeRequest, PullRequest, PullRequestState
+from pytest_pipeline.forges.github.answers import deleted, refusal
+from pytest_pipeline.forges.github.checks import Rule
+from pytest_pipeline.forges.github.client import CallKind, Client
+from pytest_pipeline.forges.github.merging import Merger
+from pytest_pipeline.forges.github.opening import Opening
+from pytest_pipeline.forges.github.readiness import Readiness
+from pytest_pipeline.forges.github.reading import Reader, read_pull_request
+from pytest_pipeline.forges.github.remote import Remote
+from pytest_pipeline.forges.github.waiting import Patience, Waiting
+from pytest_pipeline.host.git import Repository
+
+
+@contextlib.contextmanager
+def _told_as_forge_error() -> Iterator[None]:
+    try:
+        yield
+    except HostError as error:
+        raise ForgeError(f"The work with GitHub failed on this machine: {error}") from error
+
+
+class GitHubForge:
+    """A repository on GitHub, or on a GitHub Enterprise server. For one thread.
+
+    Args:
+        client: asks the REST interface.
+        push_url: where git pushes to and fetches from; holds no credential.
+        push_environment: makes the environment for one git push or fetch.
+        git: a repository of ours in which git runs, and in which fetched objects are kept.
+        rule: which checks must have passed before a merge.
+        waiting: how to wait.
+        patience: how long.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        push_url: str,
+        push_environment: Callable[[], AbstractContextManager[Mapping[str, str]]],
+        git: Repository,
+        rule: Rule = Rule.REQUIRED,
+        waiting: Waiting | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        waiting, patience = waiting or Waiting(), patience or Patience()
+        self._client = client
+        self._push_environment = push_environment
+        self._remote = Remote(push_url, push_environment, git, client.gate, waiting, patience)
+        self._reader = Reader(client, waiting, patience)
+        self._opening = Opening(self._reader, self._remote)
+        self._readiness = Readiness(self._reader, rule)
+        self._merger = Merger(self._reader, self._remote)
+        self._numbers: dict[str, int] = {}  # by branch: spares a list
+        self._merged: dict[int, PullRequest] = {}  # what GitHub may deny for some minutes after an outage
+
+    @property
+    def name(self) -> str:
+        """The forge as the record shows it."""
+        return "github"
+
+    @property
+    def repository(self) -> str:
+        """The repository as the record shows it: ``owner/name``."""
+        return self._client.repository
+
+    @property
+    def push_url(self) -> str:
+        """Where git pushes to and fetches from; never holds a credential."""
+        return self._remote.url
+
+    def push_environment(self) -> AbstractContextManager[Mapping[str, str]]:
+        """Environment variables for one git push or fetch; what they need exists only inside the context."""
+        return self._push_environment()
+
+    @_told_as_forge_error()
+    def ensure_base(self, branch: str, commit: str, source: Repository) -> None:
+        """Make sure that ``branch`` exists; a new one starts at ``commit``, whose objects lie in ``source``."""
+        self._remote.ensure(branch, commit, source)
+
+    @_told_as_forge_error()
+    def branch_head(self, branch: str) -> str | None:
+        """The commit that the branch is at, or None; asked of git, because REST lags behind."""
+        return self._remote.heads(branch)[branch]
+
+    @_told_as_forge_error()
+    def find_pull_request(self, branch: str) -> PullRequest | None:
+        """The newest pull request from that branch, in whatever state, or None."""
+        if branch not in self._numbers:
+            newest = self._reader.newest(branch)
+            if newest is None:
+                return None
+            self._numbers[branch] = int(newest["number"])
+        return self._read(self._numbers[branch])
+
+    def _read(self, number: int) -> PullRequest:
+        known = self._merged.get(number)
+        for last in self._reader.waiting.tries(self._reader.patience.visibility):
+            raw = self._reader.pull_request(number)
+            found = None if raw is None else read_pull_request(raw)
+            if found is not None and (found.state is PullRequestState.MERGED or known is None):
+                return found if found.merge_commit or known is None else replace(found, merge_commit=known.merge_commit)
+            if last and known is not None:
+                return known  # git has the merge
+        raise ForgeError(f"GitHub does not show pull request {number} of {self.repository}. Look whether it is there.")
+
+    @_told_as_forge_error()
+    def ensure_pull_request(self, draft: Draft) -> PullRequest:
+        """The open or merged pull request of that branch, made if there is none.
+
+        Raises:
+            ForgeError: a branch is missing, or the branch holds nothing that the base does not.
+        """
+        found = self._opening.ensure(draft)
+        self._numbers[draft.branch] = found.number
+        return found
+
+    @_told_as_forge_error()
+    def wait_until_ready(self, pull_request: PullRequest, timeout: float) -> PullRequest:
+        """Wait, at most ``timeout`` seconds, until it can be merged or refused: checks done, mergeability known.
+
+        Raises:
+            ChecksError: a check that counts has failed, or never started.
+            BaseMovedError: the head is another commit, or must first be brought up to date.
+            ForgeError: it is closed or a draft, or the time is up.
+        """
+        return self._readiness.wait(pull_request, timeout)
+
+    @_told_as_forge_error()
+    def merge(self, pull_request: PullRequest, request: MergeRequest) -> PullRequest:
+        """Merge, or find that it is merged.
+
+        Raises:
+            BaseMovedError: head or base is not the expected commit; nothing was merged.
+            ConflictError: it cannot be merged; names the files.
+            ForgeError: it is closed, or GitHub refuses.
+        """
+        merged = self._merger.merge(pull_request, request)
+        self._merged[merged.number] = merged
+        return merged
+
+    @_told_as_forge_error()
+    def delete_branch(self, branch: str, head: str) -> None:
+        """Delete the branch if it is still at ``head``; that it is gone already is fine.
+
+        REST cannot be told which commit it must be at, so that is looked at just before.
+
+        Raises:
+            ForgeError: it is at another commit, or GitHub refuses.
+        """
+        for last in self._reader.waiting.tries(self._reader.patience.outage):
+            found = self._remote.heads(branch)[branch]
+            if found is None:
+                return
+            if found != head:
+                raise ForgeError(f"{branch} is at {found}, not at {head}, so it was not deleted. Look what moved it.")
+            answer = self._client.change("DELETE", f"git/refs/heads/{self._client.quoted(branch)}", CallKind.WRITE)
+            if deleted(answer):
+                return
+            if last or not answer.uncertain:
+                raise ForgeError(refusal(f"delete the branch {branch}", answer))
