@@ -185,6 +185,22 @@ def test_another_merge_with_the_same_message_is_not_ours(scene: Scene) -> None:
     assert scene.forge.merge(second, replace(request, head=second.head, base=scene.base())).merge_commit == scene.base()
 
 
+def test_another_merge_of_the_same_files_is_not_ours(scene: Scene) -> None:
+    first, second = scene.open({"one": "1"}, "first"), scene.open({"one": "1"}, "second")
+    start = scene.request(second)
+    scene.forge.merge(first, scene.request(first))
+    with pytest.raises(BaseMovedError, match="nothing was merged"):
+        scene.forge.merge(second, start)
+
+
+def test_a_pull_request_that_exists_and_is_not_listed_is_not_asked_for_again(scene: Scene) -> None:
+    scene.push({"new": "1"})
+    scene.world.lag.lists = 6
+    scene.world.faults.add("POST /repos/*/pulls", faults.lost())
+    assert scene.forge.ensure_pull_request(draft()).number == 1
+    assert scene.asked("POST", "/pulls") == 2
+
+
 # --- readiness --------------------------------------------------------------------------------------------------------
 
 
@@ -297,6 +313,15 @@ def test_a_head_that_moved_is_told_and_nothing_is_merged(scene: Scene) -> None:
         scene.forge.merge(opened, request)
     with pytest.raises(BaseMovedError, match="expected was"):
         scene.forge.wait_until_ready(opened, 600.0)
+    assert scene.base() == scene.start
+
+
+def test_a_head_that_moves_at_the_last_moment_is_not_merged(scene: Scene) -> None:
+    opened = scene.open({"new": "1"})
+    evil = faults.meanwhile(lambda: scene.hosted.commit(WORK, {"evil": "1"}))
+    scene.world.faults.add("PUT /repos/*/merge", evil)
+    with pytest.raises(BaseMovedError, match=f"{WORK} is at"):
+        scene.forge.merge(opened, scene.request(opened))
     assert scene.base() == scene.start
 
 

@@ -47,7 +47,7 @@ class Merger:
             meaning = merging(answer)
             if meaning is Merging.DONE:
                 return _as_merged(pull_request, request, str(answer.body["sha"]))
-            merged = self._look(pull_request, request) if last or meaning is Merging.NOT_MERGEABLE else None
+            merged = self._look(pull_request, request) if last else None
             if merged is not None:
                 return merged
             if meaning is Merging.NOT_MERGEABLE:
