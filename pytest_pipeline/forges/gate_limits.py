@@ -111,10 +111,8 @@ class GateLimits:
     def primary_wait(self, state: State, now: float) -> float:
         """Seconds until one more request fits into what is left of the hour."""
         primary = state.primary
-        if primary is None or primary.reset <= now or primary.remaining > (1 - self.share) * primary.limit:
+        if primary is None or primary.remaining > (1 - self.share) * primary.limit:
             return 0.0
-        if primary.remaining == 0:
-            return primary.reset - now
         return primary.at + (primary.reset - primary.at) / (primary.remaining + 1) - now
 
     def due(self, state: State, kind: CallKind, repository: str, now: float) -> tuple[float, Wait]:

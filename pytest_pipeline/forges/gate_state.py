@@ -131,6 +131,8 @@ def _parsed(found: Mapping[str, object], ahead: float) -> State:
     if found["primary"] is not None:
         limit, remaining, reset, at = _typed(found["primary"], list)
         primary = Primary(int(_number(limit)), int(_number(remaining)), stamp(reset), stamp(at))
+        if primary.limit < 0 or primary.remaining < 0:
+            raise ValueError("fewer requests than none")
     return State(
         last_write=None if found["last_write"] is None else stamp(found["last_write"]),
         write_open=_typed(found["write_open"], bool),

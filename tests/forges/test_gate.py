@@ -172,6 +172,7 @@ LIMITS: Mapping[str, tuple[int, str, Mapping[str, object], float]] = {
     "primary": (403, "API rate limit exceeded for user ID 1.", primary(0, 500), 500),
     "primary as 429": (429, "API rate limit exceeded", primary(0, 500), 500),
     "primary that is over": (403, "API rate limit exceeded", primary(0, -5), 60),
+    "primary by another clock": (403, "", primary(0, 1000, {"Date": "Fri, 15 Jan 2027 08:15:00 GMT"}), 100),
     "too quickly": (422, "Validation Failed; was submitted too quickly", {}, 60),
     "code abuse": (422, '{"errors": [{"resource": "Issue", "code": "abuse", "field": "body"}]}', {}, 60),
     "code abuse, as the client words it": (422, "Validation Failed; body abuse", {}, 60),
@@ -201,7 +202,7 @@ def test_a_limit_holds_back_every_call_of_every_process(
     [
         (0, "", {}),
         (200, "", primary(4000, 500)),
-        (201, "Limit the rate", {}),
+        (201, "API rate limit exceeded", {}),
         (401, "Bad credentials", {}),
         (403, "Resource not accessible by personal access token", primary(4000, 500)),
         (404, "Not Found", {}),

@@ -44,6 +44,7 @@ BAD: tuple[Mapping[str, object], ...] = (
     {"merges": {"a": 1}},
     {"primary": [1, 2, 3]},
     {"primary": {}},
+    {"primary": [5000, -1, START + 50, START]},
     {"blocked_until": float("inf")},
     {"strikes": "many"},
     {"write_open": 1},
@@ -147,7 +148,7 @@ def test_a_lock_on_a_file_that_was_removed_is_no_lock(tmp_path: Path, monkeypatc
     path = tmp_path / "lock"
 
     def removed_meanwhile(descriptor: int, operation: int) -> None:
-        path.unlink()
+        path.unlink(missing_ok=True)
         real(descriptor, operation)
 
     real = fcntl.flock
