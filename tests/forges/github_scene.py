@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from pytest_pipeline.forges.base import Draft, MergeRequest, PullRequest
+from pytest_pipeline.forges.gate_limits import CallKind
 from pytest_pipeline.forges.github.checks import Rule
-from pytest_pipeline.forges.github.client import CallKind, Client
+from pytest_pipeline.forges.github.client import Client
 from pytest_pipeline.forges.github.forge import GitHubForge
 from pytest_pipeline.forges.github.waiting import Waiting
 from pytest_pipeline.host.git import Repository

@@ -7,7 +7,6 @@ what must not be repeated, hide answers, and cost calls that nobody asked for.
 from __future__ import annotations
 
 import contextlib
-import enum
 import json
 import logging
 import re
@@ -21,6 +20,7 @@ from urllib.parse import quote
 from github import Auth, Github
 
 from pytest_pipeline.errors import ForgeError
+from pytest_pipeline.forges.gate_limits import CallKind
 from pytest_pipeline.forges.github.answers import LOST, Answer, read_errors
 
 TIMEOUT = 30  # seconds to connect, and between two bytes; GitHub itself gives up a request after ten
@@ -28,19 +28,6 @@ MOST_REFUSALS = 8  # limits in a row for one call; the gate has waited longer be
 _REMEMBERED = 256  # answers that the next question for the same may refer to
 _PAGES = 20  # of a hundred entries each
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
-
-
-class CallKind(str, enum.Enum):
-    """What a call costs at GitHub, for the gate."""
-
-    READ = "read"
-    WRITE = "write"
-    CONTENT = "content"
-    PUSH = "push"
-    MERGE = "merge"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 class Gate(Protocol):

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from pytest_pipeline.errors import ForgeError, HostError
 from pytest_pipeline.forges.base import Draft, MergeRequest, PullRequest, PullRequestState
+from pytest_pipeline.forges.gate_limits import CallKind
 from pytest_pipeline.forges.github.answers import deleted, refusal
 from pytest_pipeline.forges.github.checks import Rule
-from pytest_pipeline.forges.github.client import CallKind, Client
+from pytest_pipeline.forges.github.client import Client
 from pytest_pipeline.forges.github.merging import Merger
 from pytest_pipeline.forges.github.opening import Opening
 from pytest_pipeline.forges.github.readiness import Readiness

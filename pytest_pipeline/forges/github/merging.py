@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from pytest_pipeline.errors import BaseMovedError, ChecksError, ForgeError
 from pytest_pipeline.forges.base import MergeRequest, PullRequest, PullRequestState
+from pytest_pipeline.forges.gate_limits import CallKind
 from pytest_pipeline.forges.github import texts
 from pytest_pipeline.forges.github.answers import Answer, Merging, merging, refusal
-from pytest_pipeline.forges.github.client import CallKind
 from pytest_pipeline.forges.github.landed import find_merge
 from pytest_pipeline.forges.github.reading import Reader, read_pull_request
 from pytest_pipeline.forges.github.remote import Remote

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from pytest_pipeline.errors import ForgeError
 from pytest_pipeline.forges.base import Draft, PullRequest, PullRequestState
+from pytest_pipeline.forges.gate_limits import CallKind
 from pytest_pipeline.forges.github import texts
 from pytest_pipeline.forges.github.answers import Answer, Creation, creation, refusal
-from pytest_pipeline.forges.github.client import CallKind
 from pytest_pipeline.forges.github.reading import Reader, read_pull_request
 from pytest_pipeline.forges.github.remote import Remote
 

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from pytest_pipeline.errors import ForgeError
-from pytest_pipeline.forges.github.client import CallKind, Gate
+from pytest_pipeline.forges.gate_limits import CallKind
+from pytest_pipeline.forges.github.client import Gate
 from pytest_pipeline.forges.github.waiting import Patience, Waiting
 from pytest_pipeline.host.git import GitError, Repository
 
