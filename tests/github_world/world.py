@@ -167,7 +167,7 @@ class GitHubWorld:
             self._ended.wait(fault.seconds)
         if fault.before is not None:
             fault.before()
-        wrong = None if fault.answer is None else replace(fault.answer, headers=dict(fault.answer.headers))
+        wrong = None if fault.answer is None else replace(fault.answer)
         if not (fault.works or fault.passes):
             return Sending(wrong), wrong is not None
         answer = work()
