@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from pytest_pipeline.host.git import RefUpdate
 from tests.github_world import GitHubWorld, Hosted, faults
 from tests.github_world.asking import ask, opened
 
@@ -75,15 +76,18 @@ class TestForm:
         assert ask(world, "GET", REPO, headers={"If-None-Match": first.headers["etag"]}).status == 200
 
     def test_pages(self, world: GitHubWorld, demo: Hosted) -> None:
-        for number in range(34):
-            demo.commit(f"many/{number:02}", {"a": str(number)})
+        main = demo.branches()["main"]
+        demo.git.update_refs([RefUpdate(f"refs/heads/many/{number:03}", main, None) for number in range(101)])
+        demo.refresh()
         path = f"{REPO}/git/matching-refs/heads/many"
         first = ask(world, "GET", path)
         assert len(first.body) == 30
         following = first.headers["link"].split(">")[0].lstrip("<").removeprefix(world.url)
-        assert [each["ref"][-2:] for each in ask(world, "GET", following).body] == ["30", "31", "32", "33"]
-        assert 'rel="next"' not in ask(world, "GET", following).headers["link"]
-        assert len(ask(world, "GET", f"{path}?per_page=200").body) == 34
+        assert [each["ref"][-3:] for each in ask(world, "GET", following).body][::29] == ["030", "059"]
+        last = ask(world, "GET", f"{path}?page=4")
+        assert len(last.body) == 11
+        assert 'rel="next"' not in last.headers["link"]
+        assert len(ask(world, "GET", f"{path}?per_page=200").body) == 100
 
     def test_a_renamed_repository_redirects(self, world: GitHubWorld, demo: Hosted) -> None:
         world.rename("acme/demo", "acme/shown")
