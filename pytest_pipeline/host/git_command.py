@@ -34,9 +34,15 @@ _COMMAND_LEVEL = {
 """What a repository's own configuration must not be able to change; it also reaches git's children in submodules."""
 
 
-def _command_level() -> dict[str, str]:
-    pairs = {"GIT_CONFIG_COUNT": str(len(_COMMAND_LEVEL))}
-    for number, (key, value) in enumerate(_COMMAND_LEVEL.items()):
+def configured(more: Sequence[tuple[str, str]] = ()) -> dict[str, str]:
+    """Environment variables that configure a git: what every git of ours is told, and then ``more``.
+
+    Args:
+        more: keys and values. They win over every file; a key may come several times, an empty value empties a list.
+    """
+    settings = (*_COMMAND_LEVEL.items(), *more)
+    pairs = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings):
         pairs[f"GIT_CONFIG_KEY_{number}"] = key
         pairs[f"GIT_CONFIG_VALUE_{number}"] = value
     return pairs
@@ -53,7 +59,7 @@ _FIXED: Mapping[str, str] = MappingProxyType(
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_NO_REPLACE_OBJECTS": "1",
-        **_command_level(),
+        **configured(),
     }
 )
 
