@@ -181,10 +181,11 @@ def _site_of_api(api_url: str) -> _Site:
     host = _host(url["host"], url["port"], scheme, api_url)
     path = (url["path"] or "").rstrip("/")
     web = host.removeprefix("api.")
-    if not path and host != web and (web == _GITHUB or web.endswith(".ghe.com")):
+    of_github = web == _GITHUB or web.endswith(".ghe.com")
+    if of_github and host != web and not path:
         return _site_of_host(web)
-    if not path:
-        raise SettingsError(f"The API URL {_shown(api_url)} has no path. {_API_EXAMPLES}")
+    if of_github or not path:
+        raise SettingsError(f"The API URL {_shown(api_url)} is not where an API begins. {_API_EXAMPLES}")
     return _Site(host, f"{scheme}://{host}{path}", scheme)
 
 
