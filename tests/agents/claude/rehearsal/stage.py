@@ -18,12 +18,12 @@ from pytest_pipeline.trouble import Trouble
 
 MODEL = "claude-opus-5-5"
 REFERENCE = (SolutionPart(SolutionForm.FILE, "It is done.\n", "done.txt"),)
-_FLAGS = (
+FLAGS = (
     *("-p", "--output-format", "stream-json", "--verbose", "--no-session-persistence"),
     *("--permission-mode", "acceptEdits", "--tools", "Bash,Edit,Read,Write,Glob,Grep", "--allowedTools", "Bash"),
-    *("--setting-sources", "", "--strict-mcp-config", "--model", MODEL),
+    *("--setting-sources", "", "--strict-mcp-config"),
 )
-_SWITCHES = (
+SWITCHES = (
     "DISABLE_AUTOUPDATER",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
     "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS",
@@ -150,7 +150,7 @@ class Stage:
         try:
             with rehearsal.admit(request, self._home / "config") as access:
                 command = Command(
-                    (str(self._cli), *_FLAGS),
+                    (str(self._cli), *FLAGS, "--model", MODEL),
                     cwd=self.workspace,
                     environment={**self._environment(retries), **access.environment, **(environment or {})},
                     stdin=request.prompt.encode(),
@@ -169,7 +169,7 @@ class Stage:
             "TMPDIR": str(self._home / "tmp"),
             "PATH": os.defpath,
             "CLAUDE_CODE_MAX_RETRIES": str(retries),
-            **dict.fromkeys(_SWITCHES, "1"),
+            **dict.fromkeys(SWITCHES, "1"),
         }
 
 

@@ -10,20 +10,9 @@ from pytest_pipeline.agents.base import AgentRequest, Limits
 from pytest_pipeline.agents.claude.gateway import Gateway
 from pytest_pipeline.host.process import Command, Completed, run
 from tests.agents.claude.rehearsal.real_api import MODEL
+from tests.agents.claude.rehearsal.stage import FLAGS, SWITCHES
 
 PROMPT = "Create hello.txt with a greeting.\n"
-_FLAGS = (
-    *("-p", "--output-format", "stream-json", "--verbose", "--no-session-persistence"),
-    *("--permission-mode", "acceptEdits", "--tools", "Bash,Edit,Read,Write,Glob,Grep", "--allowedTools", "Bash"),
-    *("--setting-sources", "", "--strict-mcp-config", "--model", MODEL),
-)
-_SWITCHES = (
-    "DISABLE_AUTOUPDATER",
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
-    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS",
-    "CLAUDE_CODE_DISABLE_AUTO_MEMORY",
-    "CLAUDE_CODE_DISABLE_FILE_MENTIONS",
-)
 
 
 def task_run(
@@ -60,13 +49,13 @@ def do(cli: Path, gateway: Gateway, request: AgentRequest) -> Did:
     with gateway.admit(request, config) as access:
         environment = {
             **request.environment,
-            **dict.fromkeys(_SWITCHES, "1"),
+            **dict.fromkeys(SWITCHES, "1"),
             "CLAUDE_CONFIG_DIR": str(config),
             "CLAUDE_CODE_MAX_RETRIES": "2",
             **access.environment,
         }
         command = Command(
-            (str(cli), *_FLAGS),
+            (str(cli), *FLAGS, "--model", MODEL),
             cwd=request.workspace,
             environment=environment,
             stdin=request.prompt.encode(),
