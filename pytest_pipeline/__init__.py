@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from pytest_pipeline.errors import (
         BaseMovedError,
+        ChecksError,
         ConflictError,
         FailureKind,
         ForgeError,
@@ -51,6 +52,7 @@ __all__ = [
     "AgentStatus",
     "BaseMovedError",
     "Candidate",
+    "ChecksError",
     "ConflictError",
     "CriterionDecided",
     "Draft",

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pytest_pipeline.errors import (
+    ChecksError,
     ConflictError,
     FailureKind,
     ForgeError,
@@ -145,6 +146,7 @@ class Attempt:
         step = self.steps.current if self._admitted else "prepare"
         kinds = (
             ((WorkspaceError, NestedRepositoryError), FailureKind.AGENT, "that the agent leaves a plain work tree"),
+            (ChecksError, FailureKind.CHECKS, "that the checks of the pull request pass"),
             (ConflictError, FailureKind.CONFLICT, "that the pull request can be merged"),
             (ForgeError, FailureKind.FORGE, "that the forge answers and agrees"),
         )

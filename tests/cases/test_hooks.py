@@ -112,6 +112,27 @@ class TestForge:
         assert (plan.path / "elsewhere.git" / "HEAD").exists()
         assert "forge own" in result.text
 
+    def test_a_forge_whose_checks_fail_is_told_apart_from_one_that_refuses(self, plan: Project) -> None:
+        conftest(
+            plan,
+            """
+            from pytest_pipeline import ChecksError
+            from pytest_pipeline.forges.local import LocalForge
+
+            class Strict(LocalForge):
+                def wait_until_ready(self, pull_request, timeout):
+                    raise ChecksError("The check lint failed. Look at it.")
+
+            def pytest_pipeline_forge(config, settings):
+                return Strict(config.rootpath / "strict.git")
+            """,
+        )
+
+        result = plan.run("plans", "-k", "1.1")
+
+        assert result.property("1.1", "failure_kind") == "checks"
+        assert "checks: The check lint failed. Look at it." in result.text
+
     def test_a_name_that_nobody_knows_is_a_usage_error(self, plan: Project) -> None:
         result = plan.run("plans", "--forge", "no-such")
 
