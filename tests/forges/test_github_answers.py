@@ -31,6 +31,7 @@ def test_errors_are_read_whatever_shape_they_have() -> None:
 @pytest.mark.parametrize(
     ("answer", "limited"),
     [
+        (Answer(422, message="Validation Failed", errors=("No commits between main and abuse-reports",)), False),
         (Answer(429), True),
         (Answer(403, {"retry-after": "3"}), True),
         (Answer(403, {"x-ratelimit-remaining": "0"}), True),

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_pipeline.forges.gate_answers import is_limit
+
 LOST = 0
 """The status of a call that brought no answer: what was asked may have been done."""
 
@@ -45,13 +47,7 @@ class Answer:
     @property
     def limited(self) -> bool:
         """Whether it is a limit that spoke: nothing was done, and it may be asked again later."""
-        said = self.text.lower()
-        if self.status == 422:
-            return "submitted too quickly" in said or "abuse" in said
-        if self.status == 403:
-            spent = self.headers.get("x-ratelimit-remaining") == "0" or "retry-after" in self.headers
-            return spent or "rate limit" in said or "abuse detection" in said
-        return self.status == 429
+        return is_limit(self.status, self.headers, self.text)
 
     @property
     def text(self) -> str:
@@ -162,7 +158,7 @@ def _remedy(answer: Answer) -> str:
         return "Use a token that is neither expired nor revoked."
     if answer.status == 403:
         wanted = answer.headers.get("x-accepted-github-permissions")
-        permission = f"{wanted}" if wanted else "contents: write and pull requests: write"
+        permission = wanted or "contents: write and pull requests: write"
         return f"Give the token the permission that it needs ({permission}), or use another token."
     if answer.status == 404:
         return "Look for a mistake in the repository's name; GitHub also says so when the token may not see it."
