@@ -49,7 +49,7 @@ def test_a_revoked_token_is_told_and_never_shown(scene: Scene) -> None:
 
 def test_the_client_keeps_its_token_to_itself(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    client = Client(NAME, scene.token, base_url=scene.world.url)
+    client = Client(NAME, scene.token, base_url=scene.world.url, gate=scene.gate)
     echo = faults.status(422, f"You sent {scene.token}")
     scene.world.faults.add("GET /repos/*", echo)
     answer = client.get("branches/main")
@@ -66,7 +66,7 @@ def test_pygithub_prints_nothing_and_is_loaded_by_the_client_alone() -> None:
         "import sys, logging, pytest_pipeline.plugin\n"
         "assert 'github' not in sys.modules\n"
         "from pytest_pipeline.forges.github.client import Client\n"
-        "Client('o/n', 't', base_url='http://127.0.0.1:9')\n"
+        "Client('o/n', 't', base_url='http://127.0.0.1:9', gate=None)\n"
         "logging.getLogger('github.Requester').warning('noise')\n"
         "assert not logging.getLogger('github').handlers\n"
     )

@@ -6,7 +6,6 @@ what must not be repeated, hide answers, and cost calls that nobody asked for.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import re
@@ -44,18 +43,6 @@ class Gate(Protocol):
         """Be told of an answer, within the turn; status 0: none came."""
 
 
-class OpenGate:
-    """A gate that lets everything pass at once."""
-
-    def call(self, kind: CallKind) -> AbstractContextManager[object]:
-        """Nothing to wait for."""
-        return contextlib.nullcontext()
-
-    def heard(self, status: int, headers: Mapping[str, str], message: str) -> object:
-        """Nothing to remember."""
-        return None
-
-
 class Client:
     """Calls for one repository; one per process and thread.
 
@@ -63,17 +50,15 @@ class Client:
         repository: ``owner/name``.
         token: a token for it; never shown by anything in here.
         base_url: where the API is, for example ``https://api.github.com`` or ``https://HOST/api/v3``.
-        gate: what every call goes through; None: nothing holds it up.
+        gate: what every call goes through.
         timeout: seconds to connect, and between two bytes.
     """
 
-    def __init__(
-        self, repository: str, token: str, *, base_url: str, gate: Gate | None = None, timeout: int = TIMEOUT
-    ) -> None:
+    def __init__(self, repository: str, token: str, *, base_url: str, gate: Gate, timeout: int = TIMEOUT) -> None:
         _silence()
         self.repository = repository
         self.base_url = base_url.rstrip("/")
-        self.gate: Gate = gate or OpenGate()
+        self.gate = gate
         self._token = token
         self._github = Github(
             auth=Auth.Token(token),
