@@ -48,8 +48,8 @@ class Landing:
         with self.steps.step("commit"):
             commit = self.run.repository.commit_tree(tree, [self.base], self.message(), author=self.settings.author)
             self.facts["commit"] = commit
-        with self.steps.step("push"), forge.push_environment() as environment:
-            self.run.repository.push(forge.push_url, commit, self.branch, expected=None, environment=environment)
+        with self.steps.step("push"):
+            forge.push(self.branch, commit, self.run.repository)
         with self.steps.step("pull request"):
             draft = Draft(self.branch, self.run.base_branch, self.subject, self._body())
             pull_request = forge.ensure_pull_request(draft)

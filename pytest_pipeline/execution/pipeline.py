@@ -54,8 +54,7 @@ class Run:
                 "Somebody deleted it; start a new session."
             )
         if self.repository.resolve(head) is None:
-            with self.forge.push_environment() as environment:
-                self.repository.fetch(self.forge.push_url, [f"refs/heads/{self.base_branch}"], environment=environment)
+            self.forge.fetch(self.base_branch, self.repository)
         return head
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -81,14 +79,21 @@ class Forge(Protocol):
     def push_url(self) -> str:
         """Where git pushes to and fetches from; never holds a credential."""
 
-    def push_environment(self) -> AbstractContextManager[Mapping[str, str]]:
-        """Environment variables for one git push or fetch; what they need exists only inside the context."""
-
     def ensure_base(self, branch: str, commit: str, source: Repository) -> None:
         """Make sure that ``branch`` exists; a new one starts at ``commit``, whose objects lie in ``source``."""
 
     def branch_head(self, branch: str) -> str | None:
         """The commit that the branch is at, or None."""
+
+    def push(self, branch: str, commit: str, source: Repository) -> None:
+        """Push ``commit``, whose objects lie in ``source``, to a new branch; that it is there already is fine.
+
+        Raises:
+            ForgeError: the branch is at another commit, or the push is refused.
+        """
+
+    def fetch(self, branch: str, target: Repository) -> None:
+        """Bring the objects of a branch, and all that they stand on, to ``target``; no ref is written there."""
 
     def find_pull_request(self, branch: str) -> PullRequest | None:
         """The newest pull request from that branch, in whatever state, or None."""

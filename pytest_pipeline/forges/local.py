@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -55,11 +54,6 @@ class LocalForge:
         """Where git pushes to and fetches from."""
         return str(self._root)
 
-    def push_environment(self) -> AbstractContextManager[Mapping[str, str]]:
-        """Nothing is needed to push to a directory."""
-        nothing: Mapping[str, str] = {}
-        return contextlib.nullcontext(nothing)
-
     @cached_property
     def _git(self) -> Repository:
         return Repository(self._root)
@@ -83,6 +77,20 @@ class LocalForge:
     def branch_head(self, branch: str) -> str | None:
         """The commit that the branch is at, or None."""
         return self._git.read_ref(_ref(branch))
+
+    @_told_as_forge_error()
+    def push(self, branch: str, commit: str, source: Repository) -> None:
+        """Push ``commit``, whose objects lie in ``source``, to a new branch; that it is there already is fine.
+
+        Raises:
+            ForgeError: the branch is at another commit, or the push is refused.
+        """
+        source.push(self.push_url, commit, branch, expected=None)
+
+    @_told_as_forge_error()
+    def fetch(self, branch: str, target: Repository) -> None:
+        """Bring the objects of a branch, and all that they stand on, to ``target``; no ref is written there."""
+        target.fetch(self.push_url, [_ref(branch)])
 
     @_told_as_forge_error()
     def find_pull_request(self, branch: str) -> PullRequest | None:

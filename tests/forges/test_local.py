@@ -71,8 +71,6 @@ def world(tmp_path: Path) -> World:
 def test_it_is_a_forge(world: World) -> None:
     forge: Forge = world.forge
     assert (forge.name, forge.repository) == ("local", "forge")
-    with forge.push_environment() as environment:
-        assert environment == {}
 
 
 def test_nothing_is_there_before_it_is_needed(tmp_path: Path) -> None:

@@ -56,7 +56,6 @@ class GitHubForge:
     ) -> None:
         waiting, patience = waiting or Waiting(), patience or Patience()
         self._client = client
-        self._push_environment = push_environment
         self._remote = Remote(push_url, push_environment, git, client.gate, waiting, patience)
         self._reader = Reader(client, waiting, patience)
         self._opening = Opening(self._reader, self._remote)
@@ -80,10 +79,6 @@ class GitHubForge:
         """Where git pushes to and fetches from; never holds a credential."""
         return self._remote.url
 
-    def push_environment(self) -> AbstractContextManager[Mapping[str, str]]:
-        """Environment variables for one git push or fetch; what they need exists only inside the context."""
-        return self._push_environment()
-
     @_told_as_forge_error()
     def ensure_base(self, branch: str, commit: str, source: Repository) -> None:
         """Make sure that ``branch`` exists; a new one starts at ``commit``, whose objects lie in ``source``."""
@@ -93,6 +88,20 @@ class GitHubForge:
     def branch_head(self, branch: str) -> str | None:
         """The commit that the branch is at, or None; asked of git, because REST lags behind."""
         return self._remote.heads(branch)[branch]
+
+    @_told_as_forge_error()
+    def push(self, branch: str, commit: str, source: Repository) -> None:
+        """Push ``commit``, whose objects lie in ``source``, to a new branch; that it is there already is fine.
+
+        Raises:
+            ForgeError: the branch is at another commit, or the push is refused.
+        """
+        self._remote.push(branch, commit, source)
+
+    @_told_as_forge_error()
+    def fetch(self, branch: str, target: Repository) -> None:
+        """Bring the objects of a branch, and all that they stand on, to ``target``; no ref is written there."""
+        self._remote.fetch(f"refs/heads/{branch}", target)
 
     @_told_as_forge_error()
     def find_pull_request(self, branch: str) -> PullRequest | None:

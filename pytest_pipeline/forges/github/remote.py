@@ -85,16 +85,34 @@ class Remote:
         Raises:
             ForgeError: it cannot be pushed.
         """
+        if self.heads(branch)[branch] is None:
+            self._push(branch, commit, source, anywhere=True)
+
+    def push(self, branch: str, commit: str, source: Repository) -> None:
+        """Push ``commit``, whose objects lie in ``source``, to a new branch; that it is there already is fine.
+
+        Raises:
+            ForgeError: the branch is at another commit, or it cannot be pushed.
+        """
+        self._push(branch, commit, source, anywhere=False)
+
+    def _push(self, branch: str, commit: str, source: Repository, *, anywhere: bool) -> None:
+        """Push, and look after an error: the answer may be lost and the push done, or another process was faster."""
         for last in self.waiting.tries(self.patience.outage):
-            if self.heads(branch)[branch] is not None:
-                return
             try:
                 with self.gate.call(CallKind.PUSH), self.environment() as environment:
                     source.push(self.url, commit, branch, expected=None, environment=environment)
             except GitError as error:
-                # The answer may be lost and the push done; or another process was faster.
-                if self.heads(branch)[branch] is None:
+                found = self.heads(branch)[branch]
+                if found is None:
                     self._give_up(f"push {branch} to", error, last=last)
+                elif found == commit or anywhere:
+                    return
+                else:
+                    raise ForgeError(
+                        f"{branch} is at {found}, so {commit} was not pushed there. Look who pushed it, or start a "
+                        "new session."
+                    ) from error
             else:
                 return
 
@@ -104,14 +122,27 @@ class Remote:
         Raises:
             ForgeError: git cannot fetch it.
         """
+        if self.git.resolve(commit) != commit:
+            self.fetch(commit, self.git)
+
+    def fetch(self, what: str, target: Repository) -> None:
+        """Bring a commit or a full ref name, and all that it stands on, to ``target``; no ref is written there.
+
+        Raises:
+            ForgeError: git cannot fetch it.
+        """
         for last in self.waiting.tries(self.patience.outage):
-            if self.git.resolve(commit) == commit:
+            if self._fetched(what, target, last=last):
                 return
-            try:
-                with self.environment() as environment:
-                    self.git.fetch(self.url, [commit], environment=environment)
-            except GitError as error:
-                self._give_up(f"fetch {commit} from", error, last=last)
+
+    def _fetched(self, what: str, target: Repository, *, last: bool) -> bool:
+        try:
+            with self.environment() as environment:
+                target.fetch(self.url, [what], environment=environment)
+        except GitError as error:
+            self._give_up(f"fetch {what} from", error, last=last)
+            return False
+        return True
 
     def _give_up(self, what: str, error: GitError, *, last: bool) -> None:
         said = str(error)
