@@ -61,6 +61,23 @@ class AgentActivity:
 
 
 @dataclass(frozen=True)
+class ForgeWaiting:
+    """The forge's limits make us wait, for ``seconds`` from now on; ``message`` says it in a sentence.
+
+    Args:
+        session: id of the session.
+        reason: turn, spacing, content, pushes, merges, primary or blocked.
+        seconds: how long.
+        message: the same for a person.
+    """
+
+    session: str
+    reason: str
+    seconds: float
+    message: str
+
+
+@dataclass(frozen=True)
 class Candidate:
     """What a task is about to commit.
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         AgentActivity,
         Candidate,
         CriterionDecided,
+        ForgeWaiting,
         RunFinished,
         StepFinished,
         StepStarted,
@@ -85,6 +86,14 @@ def pytest_pipeline_agent_activity(event: AgentActivity) -> None:
 
     Args:
         event: which task run, and what the agent says that it does.
+    """
+
+
+def pytest_pipeline_forge_waiting(event: ForgeWaiting) -> None:
+    """Watch the pipeline wait for the forge's limits. Called before each wait; those below a second are many.
+
+    Args:
+        event: why, and how long.
     """
 
 

@@ -109,17 +109,46 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "forge",
         text,
-        "Where pull requests live: local (embedded), or a hook's.",
+        "Where pull requests live: local (embedded), github, or a hook's.",
         "--forge",
         metavar="NAME",
     ),
     Option(
         "repo",
         text,
-        "Target repository, relative to the current directory (in the ini file: to the rootdir); "
-        "default: the one that holds the plans.",
+        "Target repository: a path relative to the current directory (in the ini file: to the rootdir), or for the "
+        "forge github owner/name or a URL; default: the one that holds the plans, and its origin.",
         "--repo",
+        metavar="REPOSITORY",
+    ),
+    Option(
+        "github_api",
+        text,
+        "Where the REST interface of a GitHub Enterprise server begins; default: told from the repository's host.",
+        "--github-api",
+        metavar="URL",
+    ),
+    Option(
+        "token_file",
+        text,
+        "File with the forge's token and nothing else (mode 600); default: GH_TOKEN, GITHUB_TOKEN, then gh auth token.",
+        "--token-file",
         metavar="PATH",
+    ),
+    Option(
+        "forge_pace",
+        choice("careful", "documented", "off"),
+        "How fast a GitHub is asked: careful (no block was ever reported), documented (GitHub's own limits) or off "
+        "(a server without limits).",
+        "--forge-pace",
+        metavar="PACE",
+    ),
+    Option(
+        "forge_time",
+        duration,
+        "Longest time that GitHub's limits may stretch a session to; a session that needs more does not begin.",
+        "--forge-time",
+        metavar="DURATION",
     ),
     Option(
         "base",
@@ -144,6 +173,22 @@ OPTIONS: tuple[Option, ...] = (
         "--no-auto-merge",
         plan_key="auto_merge",
         sets=False,
+    ),
+    Option(
+        "checks",
+        choice("required", "all", "none"),
+        "Which checks of a pull request must be green before it is merged: those that rules require, all, or none.",
+        "--checks",
+        plan_key="checks",
+        metavar="RULE",
+    ),
+    Option(
+        "checks_time",
+        duration,
+        "Wall-clock limit of the checks of one pull request.",
+        "--checks-time",
+        plan_key="limits.checks_time",
+        metavar="DURATION",
     ),
     Option(
         "scope",
@@ -272,6 +317,13 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("pass_environment", names, "Names of further environment variables that agents and verification see."),
     Option("prompt_template", text, "Jinja2 file that makes the prompt, relative to the rootdir."),
+    Option("pull_request_title", text, "Jinja2 text that makes the title of a pull request."),
+    Option(
+        "pull_request_template", text, "Jinja2 file that makes the text of a pull request, relative to the rootdir."
+    ),
+    Option(
+        "record_url", text, "Where the record will be, for links in pull requests; default: the run of GitHub Actions."
+    ),
     Option("author", author, "Author of the commits, as NAME <MAIL>."),
     Option("state_dir", text, "Directory for store, embedded forge and transcripts, relative to the rootdir."),
     Option(

@@ -78,17 +78,15 @@ def _settings(config: pytest.Config) -> Settings:
     given = {option.name: config.getoption(option.name, None) for option in OPTIONS if option.flag}
     if not config.stash.get(SCOPE_GIVEN, False):
         given.pop("repeat_scope", None)  # pytest-repeat's default is another one than ours
-    if given["repo"]:
-        # what is typed counts from where it is typed; the rootdir may even be another one because of this argument
-        given["repo"] = str(config.invocation_params.dir / given["repo"])
     ini = {option.name: config.getini(f"pipeline_{option.name}") for option in OPTIONS if option.ini}
     try:
-        return build(
+        settings = build(
             {name: value for name, value in given.items() if value is not None},
             {name: value for name, value in ini.items() if value is not None},
         )
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from None
+    return settings.typed_in(config.invocation_params.dir)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> PlanFile | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pytest_pipeline.errors import SettingsError
@@ -30,9 +32,15 @@ class Settings:
     model: str | None = None
     forge: str = "local"
     repo: str | None = None
+    github_api: str | None = None
+    token_file: str | None = None
+    forge_pace: str = "careful"
+    forge_time: float = 43200.0
     base: str | None = None
     merge_method: str = "squash"
     auto_merge: bool = True
+    checks: str = "required"
+    checks_time: float = 1800.0
     scope: str = "warn"
     vacuous_checks: str = "warn"
     collect: str = "named"
@@ -61,6 +69,9 @@ class Settings:
     verification_time: float = 300.0
     pass_environment: tuple[str, ...] = ()
     prompt_template: str | None = None
+    pull_request_title: str = "{{ subject }}"
+    pull_request_template: str | None = None
+    record_url: str | None = None
     author: str = "pytest-pipeline <pytest-pipeline@localhost>"
     state_dir: str = ".pipeline"
     store: str | None = None
@@ -70,6 +81,29 @@ class Settings:
     def required(self) -> int:
         """How many consecutive successful runs the criterion asks for."""
         return self.until_consecutive or self.count
+
+    @property
+    def repo_is_path(self) -> bool:
+        """Whether ``repo`` is a path of this machine; for the forge github that has to begin like one."""
+        if self.repo is None or self.forge != "github":
+            return self.repo is not None
+        return self.repo in (".", "..") or self.repo.startswith(("/", "./", "../", "~"))
+
+    def typed_in(self, directory: Path) -> Settings:
+        """These settings with whole paths where the command line names some.
+
+        What is typed counts from where it is typed; pytest's rootdir may even be another one because of it.
+
+        Args:
+            directory: where pytest was started.
+        """
+        typed = [name for name in ("repo", "token_file") if name in self.explicit]
+        paths = {
+            name: str(directory / os.path.expanduser(getattr(self, name)))
+            for name in typed
+            if name != "repo" or self.repo_is_path
+        }
+        return dataclasses.replace(self, **paths) if paths else self  # type: ignore[arg-type]
 
     def with_plan(self, *layers: Mapping[str, object]) -> Settings:
         """These settings as a plan and then a task change them, except where the command line has spoken.

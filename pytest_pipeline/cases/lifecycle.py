@@ -16,7 +16,7 @@ import pytest
 from pytest_pipeline.cases.arranging import plan_items, put_needs_first, repeat_by
 from pytest_pipeline.cases.ledger import Ledger
 from pytest_pipeline.cases.live import show_activity
-from pytest_pipeline.cases.nodes import CaseItem
+from pytest_pipeline.cases.nodes import CaseItem, TaskItem
 from pytest_pipeline.cases.observing import HookObserver, ask
 from pytest_pipeline.errors import PipelineError, TaskFailure
 from pytest_pipeline.events import RunFinished
@@ -145,6 +145,7 @@ class Lifecycle:
                 agents=self._agents,
                 forge=ask("pytest_pipeline_forge", lambda: hook(config=self.config, settings=self.settings)),
                 observer=HookObserver(self.config, self.faults.append),
+                task_runs=sum(isinstance(item, TaskItem) for item in self.items),
             )
         except PipelineError as error:
             raise pytest.UsageError(str(error)) from None

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 
 from pytest_pipeline.errors import PipelineError
-from pytest_pipeline.events import AgentActivity, Candidate, StepFinished, StepStarted, TaskReference
+from pytest_pipeline.events import AgentActivity, Candidate, ForgeWaiting, StepFinished, StepStarted, TaskReference
 from pytest_pipeline.record.model import Outcome
 
 Answer = TypeVar("Answer")
@@ -76,6 +76,13 @@ class HookObserver:
     def agent_activity(self, event: AgentActivity) -> None:
         """Tell the hooks."""
         ask("pytest_pipeline_agent_activity", lambda: self._hook.pytest_pipeline_agent_activity(event=event))
+
+    def forge_waiting(self, event: ForgeWaiting) -> None:
+        """Tell the hooks; one that fails must not keep a merge from being made."""
+        try:
+            ask("pytest_pipeline_forge_waiting", lambda: self._hook.pytest_pipeline_forge_waiting(event=event))
+        except PipelineError as error:
+            self._complain(str(error))
 
     def judge(self, candidate: Candidate) -> list[str]:
         """All objections of all hooks."""

@@ -14,7 +14,7 @@ from pytest_pipeline.execution.outcome import judge
 from pytest_pipeline.execution.pipeline import Run
 from pytest_pipeline.execution.steps import StepLog
 from pytest_pipeline.forges.base import Draft, Forge, MergeRequest, PullRequest, PullRequestState
-from pytest_pipeline.plans.model import FileChange, Task
+from pytest_pipeline.plans.model import Task
 from pytest_pipeline.settings import Settings
 
 CHECKS_TIMEOUT = 1800.0  # seconds that a forge may take to make up its mind about a pull request
@@ -23,7 +23,7 @@ MERGE_TRIES = 50  # each lost to another merge into the same base, so something 
 
 @dataclass(frozen=True)
 class Landing:
-    """What landing one task needs to know; ``facts`` is filled for the record."""
+    """What landing one task needs to know; ``facts`` is filled for the record, the forge gets ``title`` and ``text``."""
 
     task: Task
     reference: TaskReference
@@ -33,6 +33,8 @@ class Landing:
     facts: dict[str, str]
     branch: str
     base: str
+    title: str
+    text: str
 
     def land(self, tree: str) -> None:
         """Commit, push, open, merge and assert.
@@ -51,7 +53,7 @@ class Landing:
         with self.steps.step("push"):
             forge.push(self.branch, commit, self.run.repository)
         with self.steps.step("pull request"):
-            draft = Draft(self.branch, self.run.base_branch, self.subject, self._body())
+            draft = Draft(self.branch, self.run.base_branch, self.title, self.text)
             pull_request = forge.ensure_pull_request(draft)
             self._note(pull_request)
         with self.steps.step("checks"):
@@ -66,25 +68,13 @@ class Landing:
         with self.steps.step("outcome"):
             self._confirm_merged(tree)
 
-    @property
-    def subject(self) -> str:
-        """First line of the commit and title of the pull request."""
-        return self.task.commit_subject or self.task.title
-
     def message(self) -> str:
         """The whole commit message, with the trailers by which git can be held against the record."""
         key = self.reference
         return (
-            f"{self.subject}\n\nTask {key.task} of {key.plan}, batch {key.batch}: {self.task.title}\n\n"
+            f"{subject(self.task)}\n\nTask {key.task} of {key.plan}, batch {key.batch}: {self.task.title}\n\n"
             f"Pipeline-Session: {key.session}\nPipeline-Run: {key.run}\n"
             f"Pipeline-Task: {key.plan}::{key.batch}::{key.task}\n"
-        )
-
-    def _body(self) -> str:
-        files = "\n".join(f"- {_described(change)}" for change in self.task.files) or "- none declared"
-        return (
-            f"Task {self.reference.task} of `{self.reference.plan}`, batch {self.reference.batch}, "
-            f"run {self.reference.run} of session `{self.reference.session}`.\n\nFiles:\n{files}\n"
         )
 
     def _note(self, pull_request: PullRequest) -> None:
@@ -169,6 +159,11 @@ class Landing:
             )
 
 
+def subject(task: Task) -> str:
+    """First line of the commit of a task."""
+    return task.commit_subject or task.title
+
+
 def confirm_nothing_landed(forge: Forge, branch: str) -> None:
     """That a task which must leave nothing has left nothing: no branch and no pull request of its own.
 
@@ -182,7 +177,3 @@ def confirm_nothing_landed(forge: Forge, branch: str) -> None:
         raise TaskFailure(
             FailureKind.OUTCOME, step="outcome", expected=f"nothing on the forge from {branch}", found=found
         )
-
-
-def _described(change: FileChange) -> str:
-    return f"{change.verb}: `{change.path}`" + (f" -> `{change.target}`" if change.target else "")

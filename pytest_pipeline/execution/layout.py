@@ -60,6 +60,11 @@ class Layout:
         """A bare repository that holds that commit of the target, its history, and nothing else."""
         return self.state / "mirrors" / f"{commit[:16]}.git"
 
+    @property
+    def hosted(self) -> Path:
+        """The git directory in which a forge elsewhere keeps what it fetches; no workspace borrows from it."""
+        return self.state / "sessions" / self.session / "forge.git"
+
     def run_store(self, run: int) -> Path:
         """The git directory of one run: what it makes is reachable for no other run."""
         return self.state / "sessions" / self.session / f"run-{run:02d}.git"

@@ -13,14 +13,14 @@ from platform import python_version
 from pytest_pipeline import __version__
 from pytest_pipeline.errors import SettingsError
 from pytest_pipeline.execution.cast import REFERENCE, choose_cast
-from pytest_pipeline.execution.layout import Layout
+from pytest_pipeline.execution.ground import Plot, Wish, find_ground
+from pytest_pipeline.execution.layout import Layout, run_prefix
 from pytest_pipeline.execution.pipeline import Agents, Pipeline
 from pytest_pipeline.execution.steps import Observer, now
-from pytest_pipeline.execution.target import Target, find_target, mirror
+from pytest_pipeline.execution.target import Target
 from pytest_pipeline.execution.workspace import Workspaces
 from pytest_pipeline.forges.base import Forge
-from pytest_pipeline.forges.local import LocalForge
-from pytest_pipeline.host.git import Repository, Tree
+from pytest_pipeline.host.git import Repository
 from pytest_pipeline.host.git_work_tree import remove
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.costs import bare, limit
@@ -61,6 +61,7 @@ def open_session(
     agents: Agents,
     forge: Forge | None,
     observer: Observer,
+    task_runs: int | None = None,
 ) -> Opened:
     """Find the target, open the store, make sure of agents and forge, and write the session down.
 
@@ -71,6 +72,7 @@ def open_session(
         agents: chooses the agent for settings.
         forge: chosen by a hook, or None.
         observer: who looks on.
+        task_runs: how many tasks are selected in all runs together; None: all of them.
 
     Raises:
         PipelineError: something is missing or does not fit; says what and how to mend it.
@@ -78,38 +80,52 @@ def open_session(
     chosen = [settings.with_plan(plan.options.values) for plan in plans.values()]
     cast = choose_cast(settings, plans, agents)
     first = rootdir / next(iter(plans))
-    target = find_target(settings.repo, _one_base(chosen, plans), first.parent, rootdir)
-    layout = Layout.create(_state_place(first.parent, rootdir) / settings.state_dir, new_session_id())
+    ground = find_ground(settings, _one_base(chosen, plans), first.parent, rootdir, forge)
     with ExitStack() as undo:
+        undo.callback(ground.close)
+        layout = Layout.create(_state_place(first.parent, rootdir) / settings.state_dir, new_session_id())
         undo.callback(remove, str(layout.scratch))
-        forge = forge or _forge(settings, layout)
-        source, base = mirror(target, layout, settings.author)
+        wish = _wish(settings, plans, layout.session, task_runs)
+        plot = ground.prepare(layout, wish, observer.forge_waiting)
         pipeline = Pipeline(
             settings=settings,
             layout=layout,
             rootdir=rootdir,
-            base=base,
-            mirror=source,
+            base=plot.base,
+            mirror=plot.mirror,
             store=Store.open(settings.store or layout.store_url),
-            forge=forge,
+            forge=plot.forge,
             agents=agents,
             observer=observer,
             workspaces=Workspaces(layout.scratch, settings.max_workspaces),
             plans=plans,
+            let_go=ground.close,
         )
         undo.callback(pipeline.store.close)
         facts = {
             **cast.facts,
             **({"max_cost": bare(limit(settings.max_cost))} if settings.max_cost is not None else {}),
-            "forge": forge.name,
-            "repository": target.name,
-            "base_commit": base,
-            "versions": _versions(source),
+            "forge": plot.forge.name,
+            "repository": plot.target.name,
+            "base_commit": plot.base,
+            "versions": _versions(plot.mirror),
         }
         pipeline.store.open_session(SessionRecord(layout.session, now(), settings.required, settings.count, facts))
-        readable = [] if cast.names == [REFERENCE] else _readable_references(plans, rootdir, target, source.tree(base))
+        readable = [] if cast.names == [REFERENCE] else _readable_references(plans, rootdir, plot)
         undo.pop_all()
-    return Opened(pipeline, target, facts, cast.notes, tuple(readable))
+    return Opened(pipeline, plot.target, facts, (*cast.notes, *plot.notes), tuple(readable))
+
+
+def _wish(settings: Settings, plans: Mapping[str, Plan], session: str, task_runs: int | None) -> Wish:
+    tasks = [(plan, task) for plan in plans.values() for batch in plan.batches for task in batch.tasks]
+    own = [settings.with_plan(plan.options.values, task.options.values) for plan, task in tasks]
+    return Wish(
+        task_runs=len(tasks) * settings.count if task_runs is None else task_runs,
+        merge_methods=tuple(sorted({each.merge_method for each in own if each.auto_merge})),
+        checks=tuple(sorted({each.checks for each in own})),
+        merges=any(each.auto_merge for each in own),
+        sample=f"{run_prefix(session, 1)}/base",
+    )
 
 
 def _state_place(plans: Path, rootdir: Path) -> Path:
@@ -119,11 +135,12 @@ def _state_place(plans: Path, rootdir: Path) -> Path:
     return top if rootdir.resolve() in top.parents else rootdir
 
 
-def _readable_references(plans: Mapping[str, Plan], rootdir: Path, target: Target, base: Tree) -> list[str]:
+def _readable_references(plans: Mapping[str, Plan], rootdir: Path, plot: Plot) -> list[str]:
     """The plans that lie in the target repository with their own solutions, where every agent can read them."""
-    if target.source is None or target.source.work_tree is None:
+    checkout = plot.target.checkout
+    if checkout is None or checkout.work_tree is None:
         return []
-    top = target.source.work_tree.resolve()
+    top, base = checkout.work_tree.resolve(), plot.mirror.tree(plot.base)
     places = {path: (rootdir / path).resolve() for path, plan in plans.items() if _has_reference(plan)}
     return [
         path
@@ -150,9 +167,3 @@ def _one_base(chosen: list[Settings], plans: Mapping[str, Plan]) -> str | None:
             f"The plans ask for different bases ({told}), but a run has one. Run them apart, or give --base-commit."
         )
     return next(iter(bases))
-
-
-def _forge(settings: Settings, layout: Layout) -> Forge:
-    if settings.forge != "local":
-        raise SettingsError(f"There is no forge {settings.forge!r}. Use --forge local, or a conftest with that hook.")
-    return LocalForge(layout.forge)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,6 +75,7 @@ class Pipeline:
         observer: who looks on.
         workspaces: where agents work.
         plans: the selected plans by path.
+        let_go: lets go of what the forge holds.
     """
 
     settings: Settings
@@ -87,6 +89,7 @@ class Pipeline:
     observer: Observer
     workspaces: Workspaces
     plans: Mapping[str, Plan]
+    let_go: Callable[[], None] = lambda: None
     _runs: dict[int, Run] = field(default_factory=dict)
 
     @property
@@ -115,11 +118,13 @@ class Pipeline:
             remove(str(run.repository.git_dir))
 
     def close(self) -> None:
-        """Let go of the workspaces that nobody wants to look at, and of the store."""
-        for run in self._runs.values():
-            self._let_go(run)
-        self.workspaces.close()
-        self.store.close()
+        """Let go of the workspaces that nobody wants to look at, of the store, and of what the forge holds."""
+        with ExitStack() as stack:
+            stack.callback(self.let_go)
+            stack.callback(self.store.close)
+            stack.callback(self.workspaces.close)
+            for run in self._runs.values():
+                self._let_go(run)
 
     def shown(self, path: Path) -> str:
         """A path as messages show it: relative to the rootdir where it lies below it."""

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Protocol
 
 from pytest_pipeline.errors import PipelineError
-from pytest_pipeline.events import AgentActivity, Candidate, StepFinished, StepStarted, TaskReference
+from pytest_pipeline.events import AgentActivity, Candidate, ForgeWaiting, StepFinished, StepStarted, TaskReference
 from pytest_pipeline.record.model import AttemptId, Outcome
 from pytest_pipeline.record.store import Store
 
@@ -28,6 +28,9 @@ class Observer(Protocol):
 
     def agent_activity(self, event: AgentActivity) -> None:
         """An agent says what it does."""
+
+    def forge_waiting(self, event: ForgeWaiting) -> None:
+        """The forge's limits make us wait."""
 
     def judge(self, candidate: Candidate) -> list[str]:
         """What else is wrong with the tree to be committed."""

@@ -6,12 +6,16 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_pipeline.errors import SettingsError
 from pytest_pipeline.execution.layout import Layout
 from pytest_pipeline.host.git import Repository
+
+MIRRORED = "refs/heads/base"
+"""The ref by which a mirror holds its commit."""
 
 _MIRROR_LIFE = 14 * 24 * 3600  # seconds without use
 
@@ -25,12 +29,14 @@ class Target:
         base: the starting commit; empty when there is no repository, or none with a commit.
         dirty: whether the checkout has changes that are not committed, which no run will see.
         source: the user's repository, or None.
+        checkout: where a plan's own path tells whether the base commit holds it; None: nowhere.
     """
 
     name: str
     base: str
     dirty: bool
     source: Repository | None
+    checkout: Repository | None = None
 
 
 def find_target(repo: str | None, base: str | None, plans: Path, rootdir: Path) -> Target:
@@ -59,7 +65,7 @@ def find_target(repo: str | None, base: str | None, plans: Path, rootdir: Path) 
     commit = found.resolve(base or "HEAD")
     if commit is None and base:
         raise SettingsError(f"--base-commit {base}: {name} has no such commit or branch. See `git branch --all`.")
-    return Target(name, commit or "", found.is_dirty(), found)
+    return Target(name, commit or "", found.is_dirty(), found, found)
 
 
 def mirror(target: Target, layout: Layout, author: str) -> tuple[Repository, str]:
@@ -78,20 +84,33 @@ def mirror(target: Target, layout: Layout, author: str) -> tuple[Repository, str
         empty = Repository.create(path)
         tree = empty.run("mktree").stdout.decode("ascii").strip()
         return empty, empty.commit_tree(tree, [], "Start empty", author=f"{author} 0 +0000")
-    path = layout.mirror(target.base)
+    origin = str(target.source.git_dir)
+    made = mirror_of(target.base, layout, lambda new: new.fetch(origin, [f"{target.base}:{MIRRORED}"]))
+    return made, target.base
+
+
+def mirror_of(commit: str, layout: Layout, fetch: Callable[[Repository], None]) -> Repository:
+    """A bare repository with that commit, its history, and nothing else.
+
+    Args:
+        commit: the commit.
+        layout: where mirrors lie; one that is there already is taken.
+        fetch: brings the commit into a new repository, as its :data:`MIRRORED`.
+    """
+    path = layout.mirror(commit)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         _let_go_of_old(path.parent)
         with tempfile.TemporaryDirectory(prefix=".mirror.", dir=path.parent) as draft:
             new = Repository.create(Path(draft, "new"))
-            new.fetch(str(target.source.git_dir), [f"{target.base}:refs/heads/base"])
+            fetch(new)
             try:
                 new.git_dir.rename(path)
             except OSError:
                 if not (path / "HEAD").is_file():  # else another session has made it meanwhile
                     raise
     os.utime(path)
-    return Repository(path), target.base
+    return Repository(path)
 
 
 def _let_go_of_old(mirrors: Path) -> None:

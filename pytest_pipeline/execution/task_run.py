@@ -21,11 +21,12 @@ from pytest_pipeline.events import Candidate
 from pytest_pipeline.execution.attempt import Attempt
 from pytest_pipeline.execution.cast import rehearses
 from pytest_pipeline.execution.hygiene import problems, protected_changes
-from pytest_pipeline.execution.landing import Landing, confirm_nothing_landed
+from pytest_pipeline.execution.landing import Landing, confirm_nothing_landed, subject
 from pytest_pipeline.execution.layout import run_prefix, slug, task_slug
 from pytest_pipeline.execution.outcome import judge
 from pytest_pipeline.execution.pipeline import Pipeline
 from pytest_pipeline.execution.prompt import render
+from pytest_pipeline.execution.pull_request import describe
 from pytest_pipeline.execution.surroundings import surroundings
 from pytest_pipeline.execution.watching import Watch
 from pytest_pipeline.execution.workspace import Workspace
@@ -324,6 +325,14 @@ class TaskRun(Attempt):
             with self.steps.step("outcome"):
                 confirm_nothing_landed(self.pipeline.forge, self._branch)
             return
+        title, text = describe(
+            self.task,
+            self.reference,
+            self.settings,
+            subject=subject(self.task),
+            agent=self.facts["agent"],
+            rootdir=self.pipeline.rootdir,
+        )
         landing = Landing(
             task=self.task,
             reference=self.reference,
@@ -333,5 +342,7 @@ class TaskRun(Attempt):
             facts=self.facts,
             branch=self._branch,
             base=self._base,
+            title=title,
+            text=text,
         )
         landing.land(tree)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,6 +12,8 @@ from urllib.parse import quote, quote_plus
 MASK = "***"
 SHORTEST = 8
 """Shorter secrets are ignored: masking them would make every text unreadable and say what they are."""
+
+_GUARDED: list[str] = []
 
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|_KEY|CREDENTIAL|AUTH(?!OR)", re.IGNORECASE)
 
@@ -37,14 +40,14 @@ class Redactor:
 
     @classmethod
     def for_child(cls, environment: Mapping[str, str], more: Iterable[str] = ()) -> Redactor:
-        """For what a child prints: the secrets that it is given, and ours, which it may find in /proc of this process.
+        """For what a child prints: the secrets that it is given, and ours: guarded ones, and those of our environment.
 
         Args:
             environment: the whole environment of the child.
             more: further secrets that it may come to know.
         """
         both = (*environment.items(), *os.environ.items())
-        return cls({value for name, value in both if looks_secret(name)}.union(more))
+        return cls({value for name, value in both if looks_secret(name)}.union(more, _GUARDED))
 
     def text(self, text: str) -> str:
         """The text with every secret masked."""
@@ -53,6 +56,22 @@ class Redactor:
     def stream(self) -> RedactedStream:
         """A new stream of bytes to be masked."""
         return RedactedStream(self._pattern, self._forms)
+
+
+@contextlib.contextmanager
+def guarded(secrets: Iterable[str]) -> Iterator[None]:
+    """While the context lasts, mask these in what any child prints: this process knows them, and children may find out.
+
+    Args:
+        secrets: the values.
+    """
+    known = list(secrets)
+    _GUARDED.extend(known)
+    try:
+        yield
+    finally:
+        for each in known:
+            _GUARDED.remove(each)
 
 
 class RedactedStream:

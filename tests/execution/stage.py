@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_pipeline.agents.base import Agent, AgentRequest, AgentResult, AgentStatus, OnEvent
 from pytest_pipeline.errors import TaskFailure
-from pytest_pipeline.events import AgentActivity, Candidate, StepFinished, StepStarted, TaskReference
+from pytest_pipeline.events import AgentActivity, Candidate, ForgeWaiting, StepFinished, StepStarted, TaskReference
 from pytest_pipeline.execution.final_state import FinalState
 from pytest_pipeline.execution.opening import open_session
 from pytest_pipeline.execution.pipeline import Pipeline
@@ -49,6 +49,7 @@ class Onlooker:
     steps: list[str] = field(default_factory=list)
     objections: list[str] = field(default_factory=list)
     lines: list[AgentActivity] = field(default_factory=list)
+    waits: list[ForgeWaiting] = field(default_factory=list)
 
     def prompt(self, task: TaskReference, prompt: str) -> str:
         """Keep the prompt."""
@@ -68,6 +69,10 @@ class Onlooker:
         self.lines.append(event)
         if event.line in self.after:
             self.after.pop(event.line)()
+
+    def forge_waiting(self, event: ForgeWaiting) -> None:
+        """Keep it."""
+        self.waits.append(event)
 
     def judge(self, candidate: Candidate) -> list[str]:
         """Object as told."""

@@ -13,6 +13,7 @@ from pytest_pipeline.forges.github.client import Gate
 from pytest_pipeline.forges.github.waiting import Patience, Waiting
 from pytest_pipeline.host.git import GitError, Repository
 
+_ID = re.compile(r"[0-9a-f]{40}")
 _PASSING = re.compile(
     r"RPC failed|hung up unexpectedly|returned error: (5\d\d|429)|Internal Server Error|\(failed\)|cannot lock ref"
     r"|stale info|early EOF|unexpected disconnect|Connection (reset|refused|timed out)|Failed to connect"
@@ -67,17 +68,40 @@ class Remote:
         Raises:
             ForgeError: git cannot read them.
         """
-        refs = {f"refs/heads/{branch}": branch for branch in branches}
+        tips = self.refs(*(f"refs/heads/{branch}" for branch in branches))
+        return {branch: tips.get(f"refs/heads/{branch}") for branch in branches}
+
+    def refs(self, *names: str) -> Mapping[str, str]:
+        """What refs point to, by full names or ``HEAD``; those that are not there are missing.
+
+        Raises:
+            ForgeError: git cannot read them.
+        """
         for last in self.waiting.tries(self.patience.outage):
             try:
                 with self.environment() as environment:
-                    listed = self.git.run("ls-remote", "--", self.url, *refs, environment=environment)
+                    listed = self.git.run("ls-remote", "--", self.url, *names, environment=environment)
             except GitError as error:
                 self._give_up("read the branches of", error, last=last)
                 continue
-            tips = dict(_lines(listed.stdout.decode("utf-8", "surrogateescape")))
-            return {branch: tips.get(ref) for ref, branch in refs.items()}
+            return dict(_lines(listed.stdout.decode("utf-8", "surrogateescape")))
         raise AssertionError("the last try raises")
+
+    def resolve(self, revision: str | None) -> str | None:
+        """The commit that a branch, a tag, or a commit's whole id means; of None, that of the default branch.
+
+        An id is only taken for what it says; :meth:`fetch` tells whether it is there.
+
+        Raises:
+            ForgeError: git cannot read the refs.
+        """
+        if revision is None:
+            return self.refs("HEAD").get("HEAD")
+        if _ID.fullmatch(revision):
+            return revision
+        names = (f"refs/heads/{revision}", f"refs/tags/{revision}^{{}}", f"refs/tags/{revision}")
+        found = self.refs(*names)
+        return next((found[name] for name in names if name in found), None)
 
     def ensure(self, branch: str, commit: str, source: Repository) -> None:
         """Make sure that a branch exists; a new one starts at ``commit``, whose objects lie in ``source``.
