@@ -15,7 +15,7 @@ import pytest
 
 from pytest_pipeline.cases.arranging import plan_items, put_needs_first, repeat_by
 from pytest_pipeline.cases.ledger import Ledger
-from pytest_pipeline.cases.live import show_activity
+from pytest_pipeline.cases.live import show_live
 from pytest_pipeline.cases.nodes import CaseItem, TaskItem
 from pytest_pipeline.cases.observing import HookObserver, ask
 from pytest_pipeline.errors import PipelineError, TaskFailure
@@ -133,7 +133,7 @@ class Lifecycle:
         from pytest_pipeline.cases.spending import CostLimit
         from pytest_pipeline.execution.opening import open_session
 
-        show_activity(self.config)
+        show_live(self.config)
         self._agents = ChosenAgents(self.config)
         selected = {item.case.plan: self.plans[item.case.plan] for item in self.items}
         hook = self.config.hook.pytest_pipeline_forge

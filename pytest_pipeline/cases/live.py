@@ -1,13 +1,14 @@
-"""``-vv``: what an agent does is shown while it does it."""
+"""Lines that are shown while tasks run: with ``-vv`` what an agent does, and always a long wait for the forge."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_pipeline.events import AgentActivity
+from pytest_pipeline.events import AgentActivity, ForgeWaiting
 from pytest_pipeline.record.columns import plain, shorten
 
 if TYPE_CHECKING:
@@ -15,18 +16,26 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
 _BEFORE = "  | "
+_LONG_WAIT = 5.0
+_SHORT_WAIT = 1.0  # with -v; each change of a GitHub keeps that distance from the next, which is no news
 
 
-def show_activity(config: pytest.Config) -> None:
-    """Show the lines of agents where they are wanted: with ``-vv``, on a terminal that no other worker writes to."""
+def show_live(config: pytest.Config) -> None:
+    """Show lines on a terminal that no other worker writes to: waits unless ``-q`` is given, agents with ``-vv``."""
     terminal: TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
-    if terminal is not None and config.get_verbosity() >= 2 and not hasattr(config, "workerinput"):
-        capture: CaptureManager | None = config.pluginmanager.get_plugin("capturemanager")
-        config.pluginmanager.register(LiveLines(terminal, capture), "pipeline-live-lines")
+    verbosity = config.get_verbosity()
+    if terminal is None or verbosity < 0 or hasattr(config, "workerinput"):
+        return
+    capture: CaptureManager | None = config.pluginmanager.get_plugin("capturemanager")
+    lines = Lines(terminal, capture)
+    shortest = _LONG_WAIT if verbosity == 0 else _SHORT_WAIT
+    config.pluginmanager.register(WaitLines(lines, shortest), "pipeline-wait-lines")
+    if verbosity >= 2:
+        config.pluginmanager.register(LiveLines(lines), "pipeline-live-lines")
 
 
-class LiveLines:
-    """A plugin that writes what agents say on lines of their own, as pytest's live logging does.
+class Lines:
+    """Writes lines of their own between what pytest prints, as its live logging does.
 
     Args:
         terminal: pytest's reporter; it knows whether it is in the middle of a line, and ends that first.
@@ -37,9 +46,38 @@ class LiveLines:
         self._terminal = terminal
         self._capture = capture
 
-    def pytest_pipeline_agent_activity(self, event: AgentActivity) -> None:
-        """Write the line, with nothing in it that could steer a terminal."""
+    def write(self, text: str) -> None:
+        """Write a line, with nothing in it that could steer a terminal."""
         width: int = self._terminal._tw.fullwidth
         with self._capture.global_and_fixture_disabled() if self._capture else nullcontext():
-            self._terminal.write_line(_BEFORE + shorten(plain(event.line, spaced=True), width - len(_BEFORE)))
+            self._terminal.write_line(_BEFORE + shorten(plain(text, spaced=True), width - len(_BEFORE)))
             self._terminal.flush()
+
+
+@dataclass(frozen=True)
+class LiveLines:
+    """A plugin that writes what agents say."""
+
+    lines: Lines
+
+    def pytest_pipeline_agent_activity(self, event: AgentActivity) -> None:
+        """Write the line."""
+        self.lines.write(event.line)
+
+
+@dataclass(frozen=True)
+class WaitLines:
+    """A plugin that tells of waits for the forge, of those that last.
+
+    Args:
+        lines: where it writes.
+        shortest: seconds of a wait that is worth a line.
+    """
+
+    lines: Lines
+    shortest: float
+
+    def pytest_pipeline_forge_waiting(self, event: ForgeWaiting) -> None:
+        """Write the sentence."""
+        if event.seconds >= self.shortest:
+            self.lines.write(event.message)

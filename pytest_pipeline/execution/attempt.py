@@ -59,6 +59,7 @@ class Attempt:
         self.reference: TaskReference
         self.workspace: Workspace | None = None
         self._admitted: AttemptId | None = None
+        self._waited_before = 0.0
 
     @property
     def number(self) -> int:
@@ -81,6 +82,7 @@ class Attempt:
     def admit(self) -> None:
         """Write, durably, that this attempt is going to be made; its run is admitted first."""
         key = self.key
+        self._waited_before = self.pipeline.waited
         with self.judged():
             self.run = self.pipeline.run(key.run)
             self._admitted = self.pipeline.store.admit_attempt(key, self.title, now())
@@ -104,6 +106,8 @@ class Attempt:
         if self._admitted is None or self.outcome is not Outcome.RUNNING:
             return
         self.outcome = outcome
+        if (waited := self.pipeline.waited - self._waited_before) > 0:
+            self.facts["forge_waited"] = f"{waited:.1f}"
         kind = self.failure.kind if self.failure else None
         if outcome is Outcome.FAILED and kind is None:
             kind = FailureKind.INFRASTRUCTURE

@@ -23,7 +23,7 @@ MERGE_TRIES = 50  # each lost to another merge into the same base, so something 
 
 @dataclass(frozen=True)
 class Landing:
-    """What landing one task needs to know; ``facts`` is filled for the record, the forge gets ``title`` and ``text``."""
+    """What landing one task needs to know; ``facts`` is filled for the record, the forge gets ``title``, ``text``."""
 
     task: Task
     reference: TaskReference

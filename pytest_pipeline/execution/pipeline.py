@@ -12,7 +12,7 @@ from pytest_pipeline.errors import ForgeError
 from pytest_pipeline.execution.layout import Layout, run_prefix
 from pytest_pipeline.execution.steps import Observer, now
 from pytest_pipeline.execution.workspace import Workspaces
-from pytest_pipeline.forges.base import Forge
+from pytest_pipeline.forges.base import Forge, Paced
 from pytest_pipeline.host.git import Repository
 from pytest_pipeline.host.git_work_tree import remove
 from pytest_pipeline.plans.model import Plan
@@ -96,6 +96,11 @@ class Pipeline:
     def session(self) -> str:
         """Id of the session."""
         return self.layout.session
+
+    @property
+    def waited(self) -> float:
+        """Seconds that the forge's limits made this process wait so far."""
+        return sum(self.forge.waited.values()) if isinstance(self.forge, Paced) else 0.0
 
     def run(self, number: int) -> Run:
         """The run of that number; when it is new here, it is admitted and its base branch exists afterwards."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pytest_pipeline.host.git import Repository
 
@@ -59,6 +60,15 @@ class MergeRequest:
     head: str
     base: str
     message: str
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A forge whose limits make its callers wait."""
+
+    @property
+    def waited(self) -> Mapping[str, float]:
+        """Seconds waited so far in this process, by reason."""
 
 
 class Forge(Protocol):

@@ -134,6 +134,18 @@ class GateLimits:
         return max(waits, key=lambda wait: wait[0])
 
 
+PACES = ("careful", "documented", "off")
+
+
+def limits_of(pace: str) -> GateLimits:
+    """The limits of a pace."""
+    if pace == "documented":
+        return GateLimits(content_per_minute=80, content_per_hour=500, pushes_per_minute=None)
+    if pace == "off":
+        return GateLimits(0.0, None, None, None, None, share=1.0)
+    return GateLimits()
+
+
 def begin(state: State, kind: CallKind, repository: str, now: float) -> None:
     """Note that a change begins now, and forget what no window reaches back to."""
     state.last_write = now

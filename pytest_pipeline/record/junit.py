@@ -38,6 +38,8 @@ ATTEMPT_FACTS: Mapping[str, str] = MappingProxyType(
         "pull_request_url": "its address",
         "pull_request_state": "merged or open",
         "merge_commit": "commit that the merge made",
+        "updated_commit": "head of the branch after it was brought up to date with its base, where rules demand that",
+        "forge_waited": "seconds that the forge's limits made it wait",
         "own_checks": "number of verification commands and predicates that the task brings",
         "judge": "number of criteria in prose and of refused commands, which a person must judge",
         "vacuous": "yes when the verification passed before the agent had started, else no",

@@ -128,6 +128,9 @@ class _Told:
         times = [(run.finished - run.started).total_seconds() for run in self.runs if run.finished is not None]
         if times:
             yield f"run time: median {_duration(median(times))} of {_count(len(times), 'run')}"
+        waited = sum(float(attempt.properties.get("forge_waited", 0)) for attempt in self._attempts())
+        if waited:
+            yield f"waited for the forge's limits: {_duration(waited)} in all"
         yield from self._checks()
         yield from self._denied()
         retried = [each for each in self.task_runs if len(each.attempts) > 1]

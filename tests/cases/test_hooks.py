@@ -137,9 +137,44 @@ class TestForge:
         result = plan.run("plans", "--forge", "no-such")
 
         assert result.code == pytest.ExitCode.USAGE_ERROR
-        assert "There is no forge 'no-such'. Use --forge local, or a conftest with that hook." in (
+        assert "There is no forge 'no-such'. Use --forge local or --forge github, or a conftest with that hook." in (
             result.errors + result.text
         )
+
+
+class TestForgeWaiting:
+    def test_a_forge_that_makes_us_wait_is_told_of_and_a_broken_hook_does_not_stop_it(self, plan: Project) -> None:
+        conftest(
+            plan,
+            """
+            from pytest_pipeline import ForgeWaiting
+            from pytest_pipeline.forges.local import LocalForge
+
+            class Slow(LocalForge):
+                def wait_until_ready(self, *arguments):
+                    self.observer.forge_waiting(ForgeWaiting("s", "blocked", 42.0, "GitHub asks to wait 42 s."))
+                    return super().wait_until_ready(*arguments)
+
+            def pytest_pipeline_forge(config, settings):
+                from pytest_pipeline.cases.observing import HookObserver
+
+                forge = Slow(config.rootpath / "slow.git")
+                forge.observer = HookObserver(config, lambda fault: note("fault", fault))
+                return forge
+
+            def pytest_pipeline_forge_waiting(event):
+                note(event.reason, event.seconds)
+                raise ValueError("broken")
+            """,
+        )
+
+        result = plan.run("plans", "-k", "1.1")
+
+        assert result.outcomes["1.1"] == "passed"
+        first, second = noted(plan)
+        assert first == "blocked 42.0"
+        assert second.startswith("fault The hook pytest_pipeline_forge_waiting failed with ValueError: broken")
+        assert "GitHub asks to wait 42 s." in result.text
 
 
 class TestPrompt:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import pytest_pipeline.cases.collect  # noqa: F401 - else pytester would forget it, and import it for every run
+import pytest_pipeline.cases.collect  # else pytester would forget it, and import it for every run
+import pytest_pipeline.execution.github_ground
+import pytest_pipeline.forges.github.client  # noqa: F401 - with it PyGithub, half of which would else be forgotten
+from tests.e2e.github_project import GitHubProject, github_project
 from tests.e2e.world import Project
 from tests.host.git_world import source_repository
 
@@ -39,3 +43,10 @@ def project(bare_project: Project) -> Project:
         each.rename(bare_project.path / each.name)
     source.rmdir()
     return bare_project
+
+
+@pytest.fixture
+def github(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitHubProject]:
+    """A project whose origin is a GitHub on the loopback interface."""
+    with github_project(project, tmp_path_factory.mktemp("github")) as found:
+        yield found

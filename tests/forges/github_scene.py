@@ -60,6 +60,10 @@ class RecordingGate:
         self.calls.append(kind.value)
         return self._turn()
 
+    @property
+    def waited(self) -> Mapping[str, float]:
+        return {}
+
     def heard(self, status: int, headers: Mapping[str, str], message: str) -> None:
         assert self._within
         self.told.append((status, message))

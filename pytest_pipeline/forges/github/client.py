@@ -39,6 +39,10 @@ class Gate(Protocol):
             ForgeError: waiting is hopeless.
         """
 
+    @property
+    def waited(self) -> Mapping[str, float]:
+        """Seconds waited so far, by reason."""
+
     def heard(self, status: int, headers: Mapping[str, str], message: str) -> object:
         """Be told of an answer, within the turn; status 0: none came."""
 

@@ -75,6 +75,11 @@ class GitHubForge:
         return self._client.repository
 
     @property
+    def waited(self) -> Mapping[str, float]:
+        """Seconds that GitHub's limits made this process wait so far, by reason."""
+        return self._client.gate.waited
+
+    @property
     def push_url(self) -> str:
         """Where git pushes to and fetches from; never holds a credential."""
         return self._remote.url
