@@ -78,8 +78,12 @@ class BaseMovedError(ForgeError):
     """The base or the head is no longer the expected commit, so nothing was merged."""
 
 
+class BehindError(ForgeError):
+    """The pull request's head must first be brought up to date with its base; nothing was merged."""
+
+
 class ChecksError(ForgeError):
-    """A check that must pass before the merge has failed, or never started."""
+    """A check or a rule that must be met before the merge is not: it failed, never started, or took too long."""
 
 
 class ConflictError(ForgeError):

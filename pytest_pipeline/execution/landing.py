@@ -13,7 +13,7 @@ from pytest_pipeline.events import TaskReference
 from pytest_pipeline.execution.outcome import judge
 from pytest_pipeline.execution.pipeline import Run
 from pytest_pipeline.execution.steps import StepLog
-from pytest_pipeline.forges.base import Draft, Forge, MergeRequest, PullRequest, PullRequestState
+from pytest_pipeline.forges.base import ChecksRule, Draft, Forge, MergeRequest, PullRequest, PullRequestState
 from pytest_pipeline.plans.model import Task
 from pytest_pipeline.settings import Settings
 
@@ -57,7 +57,7 @@ class Landing:
             pull_request = forge.ensure_pull_request(draft)
             self._note(pull_request)
         with self.steps.step("checks"):
-            pull_request = forge.wait_until_ready(pull_request, CHECKS_TIMEOUT)
+            pull_request = forge.wait_until_ready(pull_request, ChecksRule.REQUIRED, CHECKS_TIMEOUT)
         if not self.settings.auto_merge:
             with self.steps.step("outcome"):
                 self._confirm_open(commit)

@@ -10,6 +10,17 @@ from typing import Protocol, runtime_checkable
 from pytest_pipeline.host.git import Repository
 
 
+class ChecksRule(str, enum.Enum):
+    """Which checks must have passed before a merge."""
+
+    REQUIRED = "required"  # those that the rules of the base branch name
+    ALL = "all"  # every one that there is, and there must be one
+    NONE = "none"
+
+    def __str__(self) -> str:
+        return self.value
+
+
 class PullRequestState(str, enum.Enum):
     """GitHub's words, with a merge told apart from a refusal."""
 
@@ -111,14 +122,29 @@ class Forge(Protocol):
     def ensure_pull_request(self, draft: Draft) -> PullRequest:
         """The open or merged pull request of that branch, made if there is none."""
 
-    def wait_until_ready(self, pull_request: PullRequest, timeout: float) -> PullRequest:
-        """Wait, at most ``timeout`` seconds, until it can be merged or refused: checks done, mergeability known."""
+    def wait_until_ready(self, pull_request: PullRequest, rule: ChecksRule, timeout: float) -> PullRequest:
+        """Wait, at most ``timeout`` seconds, until it can be merged or refused: checks done, mergeability known.
+
+        Raises:
+            BehindError: its head must first be brought up to date.
+            BaseMovedError: its head is another commit.
+            ChecksError: a check that counts has failed, never started or did not end, or a rule blocks the merge.
+        """
+
+    def update(self, pull_request: PullRequest, request: MergeRequest) -> PullRequest:
+        """Bring the head up to date with the tip of the base; the pull request that is returned has the new head.
+
+        Raises:
+            BaseMovedError: the head is neither ``request.head`` nor that brought up to date.
+            ConflictError: both changed the same lines; names the files.
+        """
 
     def merge(self, pull_request: PullRequest, request: MergeRequest) -> PullRequest:
         """Merge, or find that it is merged.
 
         Raises:
             BaseMovedError: head or base is not the expected commit; nothing was merged.
+            BehindError: the head must first be brought up to date; nothing was merged.
             ConflictError: it cannot be merged; names the files.
         """
 

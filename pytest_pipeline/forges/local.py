@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pytest_pipeline.errors import BaseMovedError, ForgeError, HostError
 from pytest_pipeline.forges import local_merging
-from pytest_pipeline.forges.base import Draft, MergeRequest, PullRequest, PullRequestState
+from pytest_pipeline.forges.base import ChecksRule, Draft, MergeRequest, PullRequest, PullRequestState
 from pytest_pipeline.forges.local_ledger import Intent, Ledger, Row
 from pytest_pipeline.host.git import RefUpdate, Repository
 
@@ -124,8 +124,12 @@ class LocalForge:
         self._refuse_empty(draft.base, base, draft.branch, head)
         return self._pull_request(self._ledger.open(draft, head))
 
-    def wait_until_ready(self, pull_request: PullRequest, timeout: float) -> PullRequest:
+    def wait_until_ready(self, pull_request: PullRequest, rule: ChecksRule, timeout: float) -> PullRequest:
         """There are no checks here: it is ready."""
+        return self.find_pull_request(pull_request.branch) or pull_request
+
+    def update(self, pull_request: PullRequest, request: MergeRequest) -> PullRequest:
+        """No rule here wants a head that is up to date with its base: it stays as it is."""
         return self.find_pull_request(pull_request.branch) or pull_request
 
     @_told_as_forge_error()

@@ -40,7 +40,7 @@ def make(repository: Repository, request: MergeRequest) -> str:
         ForgeError: the method is not known, or the histories have nothing in common.
     """
     if request.method == "rebase":
-        return _rebase(repository, request)
+        return rebase(repository, request.base, request.head)
     if request.method not in ("merge", "squash"):
         raise ForgeError(f"The merge method {request.method!r} is not known. Use merge, squash or rebase.")
     on_top = commits_on_top(repository, request.base, request.head)
@@ -52,21 +52,34 @@ def make(repository: Repository, request: MergeRequest) -> str:
     return repository.commit_tree(tree, parents, request.message, author=author, committer=COMMITTER)
 
 
-def _rebase(repository: Repository, request: MergeRequest) -> str:
-    tip = repository.commit(request.base)
-    for commit in _to_rebase(repository, request):
+def rebase(repository: Repository, base: str, head: str, *, committer: str | None = COMMITTER) -> str:
+    """Make the commits of ``head`` again on ``base``, but for merges, and return the id of the last one.
+
+    Args:
+        repository: holds both.
+        base: the commit to stand on; also what is returned where it holds all of ``head`` already.
+        head: the last commit to be made again.
+        committer: who makes them, now; None: each keeps its committer and that time, so that every try makes the same.
+
+    Raises:
+        ConflictError: base and head changed the same lines.
+        ForgeError: the histories have nothing in common.
+    """
+    tip = repository.commit(base)
+    for commit in _to_rebase(repository, base, head):
         tree = _pick(repository, commit, tip)
         author = f"{commit.author} {commit.authored}"
-        sha = repository.commit_tree(tree, (tip.sha,), commit.message, author=author, committer=COMMITTER)
+        maker = committer or f"{commit.committer} {commit.committed}"
+        sha = repository.commit_tree(tree, (tip.sha,), commit.message, author=author, committer=maker)
         tip = repository.commit(sha)
     return tip.sha
 
 
-def _to_rebase(repository: Repository, request: MergeRequest) -> list[Commit]:
-    near = commits_on_top(repository, request.base, request.head)
+def _to_rebase(repository: Repository, base: str, head: str) -> list[Commit]:
+    near = commits_on_top(repository, base, head)
     if near is not None and all(len(commit.parents) == 1 for commit in near):
         return near
-    listing = repository.text("rev-list", "--reverse", "--topo-order", "--no-merges", request.head, f"^{request.base}")
+    listing = repository.text("rev-list", "--reverse", "--topo-order", "--no-merges", head, f"^{base}")
     commits = [repository.commit(sha) for sha in listing.split()]
     if not all(commit.parents for commit in commits):
         raise ForgeError("Base and head have no commit in common, so it cannot be rebased. Merge it, or squash it.")

@@ -44,13 +44,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit; ``author`` is ``NAME <MAIL>``, ``authored`` is seconds since 1970 and zone, as git writes them."""
+    """A commit; who is ``NAME <MAIL>`` and when is seconds since 1970 and zone, as git writes them."""
 
     sha: str
     tree: str
     parents: tuple[str, ...]
     author: str
     authored: str
+    committer: str
+    committed: str
     message: str
 
 
@@ -101,9 +103,14 @@ def _parse_commit(sha: str, raw: bytes) -> Commit:
     for line in head.split("\n"):
         key, _, value = line.partition(" ")
         fields.setdefault(key, []).append(value)
-    author = _AUTHOR.match(fields["author"][0])
-    who, when = (author["who"], author["when"]) if author else ("unknown <>", None)
-    return Commit(sha, fields["tree"][0], tuple(fields.get("parent", ())), who, when or "0 +0000", message)
+    who = (*_signed(fields["author"][0]), *_signed(fields["committer"][0]))
+    return Commit(sha, fields["tree"][0], tuple(fields.get("parent", ())), *who, message)
+
+
+def _signed(line: str) -> tuple[str, str]:
+    match = _AUTHOR.match(line)
+    who, when = (match["who"], match["when"]) if match else ("unknown <>", None)
+    return who, when or "0 +0000"
 
 
 def signature(author: str) -> str:

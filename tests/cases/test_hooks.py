@@ -120,7 +120,7 @@ class TestForge:
             from pytest_pipeline.forges.local import LocalForge
 
             class Strict(LocalForge):
-                def wait_until_ready(self, pull_request, timeout):
+                def wait_until_ready(self, pull_request, rule, timeout):
                     raise ChecksError("The check lint failed. Look at it.")
 
             def pytest_pipeline_forge(config, settings):

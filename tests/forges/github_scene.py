@@ -10,7 +10,6 @@ from pathlib import Path
 
 from pytest_pipeline.forges.base import Draft, MergeRequest, PullRequest
 from pytest_pipeline.forges.gate_limits import CallKind
-from pytest_pipeline.forges.github.checks import Rule
 from pytest_pipeline.forges.github.client import Client
 from pytest_pipeline.forges.github.forge import GitHubForge
 from pytest_pipeline.forges.github.waiting import Waiting
@@ -99,7 +98,7 @@ class Scene:
             "GIT_ASKPASS": "false",
         }
 
-    def another(self, rule: Rule = Rule.REQUIRED) -> GitHubForge:
+    def another(self) -> GitHubForge:
         """A forge that remembers nothing, as in a process that is new."""
         client = Client(NAME, self.token, base_url=self.world.url, gate=self.gate, timeout=20)
         self._clients.append(client)
@@ -108,7 +107,6 @@ class Scene:
             push_url=self.url,
             push_environment=self.push_environment,
             git=Repository(self.work.git_dir),
-            rule=rule,
             waiting=self.time.waiting,
         )
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from pytest_pipeline.forges.base import ChecksRule
 from pytest_pipeline.forges.github.checks import (
     Check,
     Outcome,
-    Rule,
     judge,
     of_check_run,
     of_status,
@@ -60,32 +60,32 @@ def test_a_check_run_has_ended_only_when_it_is_completed(status: str, conclusion
 @pytest.mark.parametrize(
     ("rule", "checks", "required", "outcome"),
     [
-        (Rule.NONE, [RED], ["lint"], Outcome.PASSED),
-        (Rule.ALL, [], [], Outcome.PENDING),
-        (Rule.ALL, [GREEN], [], Outcome.PASSED),
-        (Rule.ALL, [GREEN, RUNNING], [], Outcome.PENDING),
-        (Rule.ALL, [GREEN, RUNNING, RED], [], Outcome.FAILED),
-        (Rule.ALL, [GREEN], ["docs"], Outcome.PENDING),
-        (Rule.REQUIRED, [], [], Outcome.PASSED),
-        (Rule.REQUIRED, [], ["tests"], Outcome.PENDING),
-        (Rule.REQUIRED, [GREEN, RED], ["tests"], Outcome.PASSED),
-        (Rule.REQUIRED, [GREEN, RED], ["tests", "lint"], Outcome.FAILED),
-        (Rule.REQUIRED, [GREEN, RUNNING], ["tests", "docs"], Outcome.PENDING),
-        (Rule.REQUIRED, [GREEN, Check("tests", Outcome.FAILED, "failure")], ["tests"], Outcome.FAILED),
+        (ChecksRule.NONE, [RED], ["lint"], Outcome.PASSED),
+        (ChecksRule.ALL, [], [], Outcome.PENDING),
+        (ChecksRule.ALL, [GREEN], [], Outcome.PASSED),
+        (ChecksRule.ALL, [GREEN, RUNNING], [], Outcome.PENDING),
+        (ChecksRule.ALL, [GREEN, RUNNING, RED], [], Outcome.FAILED),
+        (ChecksRule.ALL, [GREEN], ["docs"], Outcome.PENDING),
+        (ChecksRule.REQUIRED, [], [], Outcome.PASSED),
+        (ChecksRule.REQUIRED, [], ["tests"], Outcome.PENDING),
+        (ChecksRule.REQUIRED, [GREEN, RED], ["tests"], Outcome.PASSED),
+        (ChecksRule.REQUIRED, [GREEN, RED], ["tests", "lint"], Outcome.FAILED),
+        (ChecksRule.REQUIRED, [GREEN, RUNNING], ["tests", "docs"], Outcome.PENDING),
+        (ChecksRule.REQUIRED, [GREEN, Check("tests", Outcome.FAILED, "failure")], ["tests"], Outcome.FAILED),
     ],
 )
 def test_checks_are_held_against_the_rule(
-    rule: Rule, checks: list[Check], required: list[str], outcome: Outcome
+    rule: ChecksRule, checks: list[Check], required: list[str], outcome: Outcome
 ) -> None:
     assert judge(rule, checks, required).outcome is outcome
 
 
 def test_a_verdict_names_what_is_not_green() -> None:
-    verdict = judge(Rule.ALL, [GREEN, RED, RUNNING], ["deploy"])
+    verdict = judge(ChecksRule.ALL, [GREEN, RED, RUNNING], ["deploy"])
     assert verdict.describe() == (
         "lint ended as failure (https://ci.example/1), docs has not ended, deploy has not started"
     )
-    assert judge(Rule.ALL, []).describe() == "no check has started"
+    assert judge(ChecksRule.ALL, []).describe() == "no check has started"
 
 
 def test_required_names_come_from_rulesets_and_from_protection() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_pipeline.errors import ChecksError, ForgeError
-from pytest_pipeline.forges.github.checks import Rule
+from pytest_pipeline.forges.base import ChecksRule
 from pytest_pipeline.forges.github.client import MOST_REFUSALS, Client
 from tests.forges.github_scene import BASE, NAME, WORK, Scene, draft, scene_in
 from tests.github_world import Check, faults
@@ -113,7 +113,7 @@ def test_lists_are_read_to_their_end(scene: Scene) -> None:
     opened = scene.open({"new": "1"})
     scene.hosted.set_check(opened.head, Check("zz-last", "failure"))
     with pytest.raises(ChecksError, match="zz-last ended as failure"):
-        scene.another(Rule.ALL).wait_until_ready(opened, 60.0)
+        scene.another().wait_until_ready(opened, ChecksRule.ALL, 60.0)
 
 
 def test_a_repository_that_was_renamed_is_told(scene: Scene) -> None:

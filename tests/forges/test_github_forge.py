@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_pipeline.errors import BaseMovedError, ChecksError, ConflictError, ForgeError
-from pytest_pipeline.forges.base import Forge, PullRequestState
-from pytest_pipeline.forges.github.checks import Rule
+from pytest_pipeline.forges.base import ChecksRule, Forge, PullRequestState
 from pytest_pipeline.forges.github.texts import marked_branch
 from tests.forges.github_scene import BASE, NAME, WORK, Scene, draft, scene_in
 from tests.github_world import Check, faults
@@ -37,7 +36,7 @@ def test_a_task_goes_all_the_way_in_eight_calls_and_one_push(scene: Scene, metho
     scene.forge.branch_head(BASE)
     before = len(scene.world.requests)
     opened = scene.open({"new": "1"})
-    ready = scene.forge.wait_until_ready(opened, 60.0)
+    ready = scene.forge.wait_until_ready(opened, ChecksRule.REQUIRED, 60.0)
     assert ready.state is PullRequestState.OPEN
     merged = scene.forge.merge(ready, scene.request(ready, method))
     scene.forge.delete_branch(WORK, opened.head)
@@ -76,7 +75,7 @@ def test_a_merged_pull_request_is_found_by_who_knows_nothing(scene: Scene) -> No
     assert again.ensure_pull_request(draft()) == merged
     assert again.find_pull_request(WORK) == merged
     assert again.merge(opened, request) == merged
-    assert again.wait_until_ready(opened, 1.0) == merged
+    assert again.wait_until_ready(opened, ChecksRule.REQUIRED, 1.0) == merged
     assert scene.pulls() == 1
 
 
@@ -87,7 +86,7 @@ def test_a_closed_pull_request_is_not_merged_and_another_is_opened(scene: Scene)
     with pytest.raises(ForgeError, match=r"is closed\. Open a new one"):
         scene.forge.merge(opened, scene.request(opened))
     with pytest.raises(ForgeError, match=r"is closed\. Open a new one"):
-        scene.forge.wait_until_ready(opened, 1.0)
+        scene.forge.wait_until_ready(opened, ChecksRule.REQUIRED, 1.0)
     assert scene.forge.ensure_pull_request(draft()).number == 2
 
 
@@ -130,7 +129,7 @@ def test_a_fault_of_a_call_leaves_one_merged_pull_request(scene: Scene, route: s
     scene.world.lag.mergeable = lag // 3
     scene.world.faults.add(route, LOST[fault], times=2)
     opened = scene.forge.ensure_pull_request(draft())
-    ready = scene.forge.wait_until_ready(opened, 300.0)
+    ready = scene.forge.wait_until_ready(opened, ChecksRule.REQUIRED, 300.0)
     merged = scene.forge.merge(ready, scene.request(ready))
     scene.forge.delete_branch(WORK, opened.head)
     found = scene.forge.find_pull_request(WORK)
@@ -208,22 +207,22 @@ def test_mergeability_that_is_long_not_known_is_waited_for(scene: Scene) -> None
     opened = scene.open({"new": "1"})
     scene.world.lag.mergeable = 12
     scene.hosted.forget_mergeability(scene.hosted.pulls[opened.number])
-    assert scene.forge.wait_until_ready(opened, 600.0).state is PullRequestState.OPEN
+    assert scene.forge.wait_until_ready(opened, ChecksRule.REQUIRED, 600.0).state is PullRequestState.OPEN
     assert scene.time.now > 100
     assert max(scene.time.sleeps) <= 15.0
     scene.hosted.forget_mergeability(scene.hosted.pulls[opened.number])
     with pytest.raises(ForgeError, match=r"not ready to be merged after 30 s: GitHub has not found out"):
-        scene.forge.wait_until_ready(opened, 30.0)
+        scene.forge.wait_until_ready(opened, ChecksRule.REQUIRED, 30.0)
 
 
 @pytest.mark.parametrize("kind", ["check", "status"])
-@pytest.mark.parametrize("rule", [Rule.REQUIRED, Rule.ALL])
-def test_a_check_that_starts_late_is_waited_for(scene: Scene, rule: Rule, kind: str) -> None:
+@pytest.mark.parametrize("rule", [ChecksRule.REQUIRED, ChecksRule.ALL])
+def test_a_check_that_starts_late_is_waited_for(scene: Scene, rule: ChecksRule, kind: str) -> None:
     scene.hosted.protect("pipeline/*", BranchRule(required=("tests",)))
     scene.hosted.ci = [Check("tests", kind=kind, starts=10, ends=20)]
-    forge = scene.another(rule)
+    forge = scene.another()
     opened = scene.open({"new": "1"})
-    ready = forge.wait_until_ready(opened, 1000.0)
+    ready = forge.wait_until_ready(opened, rule, 1000.0)
     assert scene.world.tick > 20
     assert forge.merge(ready, scene.request(ready)).state is PullRequestState.MERGED
 
@@ -231,25 +230,25 @@ def test_a_check_that_starts_late_is_waited_for(scene: Scene, rule: Rule, kind: 
 def test_an_empty_list_is_not_green_when_all_are_wanted(scene: Scene) -> None:
     opened = scene.open({"new": "1"})
     with pytest.raises(ChecksError, match=r"no check has started\. .*checks: none"):
-        scene.another(Rule.ALL).wait_until_ready(opened, 1800.0)
-    assert scene.another(Rule.NONE).wait_until_ready(opened, 1.0).state is PullRequestState.OPEN
-    assert scene.another(Rule.REQUIRED).wait_until_ready(opened, 1.0).state is PullRequestState.OPEN
+        scene.another().wait_until_ready(opened, ChecksRule.ALL, 1800.0)
+    assert scene.another().wait_until_ready(opened, ChecksRule.NONE, 1.0).state is PullRequestState.OPEN
+    assert scene.another().wait_until_ready(opened, ChecksRule.REQUIRED, 1.0).state is PullRequestState.OPEN
 
 
 def test_a_required_check_that_never_starts_is_told(scene: Scene) -> None:
     scene.hosted.protect("pipeline/*", BranchRule(required=("tests",), ruleset=True))
     opened = scene.open({"new": "1"})
     with pytest.raises(ChecksError, match="tests has not started"):
-        scene.forge.wait_until_ready(opened, 1800.0)
+        scene.forge.wait_until_ready(opened, ChecksRule.REQUIRED, 1800.0)
 
 
-@pytest.mark.parametrize("rule", [Rule.REQUIRED, Rule.ALL])
-def test_a_check_that_fails_is_told_at_once(scene: Scene, rule: Rule) -> None:
+@pytest.mark.parametrize("rule", [ChecksRule.REQUIRED, ChecksRule.ALL])
+def test_a_check_that_fails_is_told_at_once(scene: Scene, rule: ChecksRule) -> None:
     scene.hosted.protect("pipeline/*", BranchRule(required=("tests",)))
     scene.hosted.ci = [Check("tests", "failure"), Check("docs", None)]
     opened = scene.open({"new": "1"})
     with pytest.raises(ChecksError, match="tests ended as failure"):
-        scene.another(rule).wait_until_ready(opened, 1800.0)
+        scene.another().wait_until_ready(opened, rule, 1800.0)
     assert scene.time.now < 60
 
 
@@ -257,9 +256,9 @@ def test_a_check_that_is_not_required_may_fail(scene: Scene) -> None:
     scene.hosted.protect("pipeline/*", BranchRule(required=("tests",)))
     scene.hosted.ci = [Check("tests"), Check("docs", "failure")]
     opened = scene.open({"new": "1"})
-    assert scene.forge.wait_until_ready(opened, 60.0).state is PullRequestState.OPEN
+    assert scene.forge.wait_until_ready(opened, ChecksRule.REQUIRED, 60.0).state is PullRequestState.OPEN
     with pytest.raises(ChecksError, match="docs ended as failure"):
-        scene.another(Rule.ALL).wait_until_ready(opened, 60.0)
+        scene.another().wait_until_ready(opened, ChecksRule.ALL, 60.0)
 
 
 def test_a_token_that_may_not_read_check_runs_takes_githubs_word(scene: Scene) -> None:
@@ -267,17 +266,17 @@ def test_a_token_that_may_not_read_check_runs_takes_githubs_word(scene: Scene) -
     scene.hosted.ci = [Check("tests", ends=25)]
     opened = scene.open({"new": "1"})
     scene.token = scene.world.add_token(fine_grained=True)
-    assert scene.another().wait_until_ready(opened, 1800.0).state is PullRequestState.OPEN
+    assert scene.another().wait_until_ready(opened, ChecksRule.REQUIRED, 1800.0).state is PullRequestState.OPEN
     assert scene.world.tick > 25
     with pytest.raises(ForgeError, match="may not read the check runs"):
-        scene.another(Rule.ALL).wait_until_ready(opened, 60.0)
+        scene.another().wait_until_ready(opened, ChecksRule.ALL, 60.0)
 
 
 def test_a_review_that_is_missing_is_named_at_the_end(scene: Scene) -> None:
     scene.hosted.protect("pipeline/*", BranchRule(reviews=1))
     opened = scene.open({"new": "1"})
-    with pytest.raises(ForgeError, match=r"rules of .* block it, for example a review"):
-        scene.forge.wait_until_ready(opened, 60.0)
+    with pytest.raises(ChecksError, match=r"rules of .* block it, for example a review"):
+        scene.forge.wait_until_ready(opened, ChecksRule.REQUIRED, 60.0)
     with pytest.raises(ForgeError, match="At least 1 approving review is required"):
         scene.forge.merge(opened, scene.request(opened))
 
@@ -288,7 +287,7 @@ def test_a_review_that_is_missing_is_named_at_the_end(scene: Scene) -> None:
 def test_a_conflict_names_its_files(scene: Scene) -> None:
     opened = scene.open({"a.txt": "ONE\ntwo\nthree\n", "new": "1"})
     scene.hosted.commit(BASE, {"a.txt": "other\ntwo\nthree\n"})
-    ready = scene.forge.wait_until_ready(opened, 60.0)
+    ready = scene.forge.wait_until_ready(opened, ChecksRule.REQUIRED, 60.0)
     with pytest.raises(ConflictError, match=r"both changed a\.txt") as caught:
         scene.forge.merge(ready, scene.request(ready))
     assert caught.value.paths == ("a.txt",)
@@ -312,7 +311,7 @@ def test_a_head_that_moved_is_told_and_nothing_is_merged(scene: Scene) -> None:
     with pytest.raises(BaseMovedError, match=f"{WORK} is at"):
         scene.forge.merge(opened, request)
     with pytest.raises(BaseMovedError, match="expected was"):
-        scene.forge.wait_until_ready(opened, 600.0)
+        scene.forge.wait_until_ready(opened, ChecksRule.REQUIRED, 600.0)
     assert scene.base() == scene.start
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_pipeline.errors import BaseMovedError, ConflictError, ForgeError
-from pytest_pipeline.forges.base import Draft, Forge, MergeRequest, PullRequest, PullRequestState
+from pytest_pipeline.forges.base import ChecksRule, Draft, Forge, MergeRequest, PullRequest, PullRequestState
 from pytest_pipeline.forges.local import LocalForge
 from pytest_pipeline.forges.local_ledger import Intent, Ledger
 from pytest_pipeline.host.git import Repository
@@ -124,7 +124,7 @@ def test_a_pull_request_is_opened_once_and_found_again(world: World) -> None:
     )
     assert world.forge.ensure_pull_request(draft("work")) == opened
     assert world.forge.find_pull_request("work") == opened
-    assert world.forge.wait_until_ready(opened, 1.0) == opened
+    assert world.forge.wait_until_ready(opened, ChecksRule.REQUIRED, 1.0) == opened
     assert LocalForge(world.root).find_pull_request("work") == opened
     assert world.open("other", {"other": "1"}).number == 2
     assert world.forge.find_pull_request("none") is None

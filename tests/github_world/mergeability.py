@@ -134,10 +134,16 @@ def _message(hosted: Hosted, pull: Pull, wish: Json) -> str:
 def update_branch(hosted: Hosted, pull: Pull, expected: object, world: Surroundings) -> None:
     """Merge the base into the head, now or a little later.
 
+    What REST says to a repository without this button, and of a closed pull request, is not proven by any source.
+
     Raises:
         Refusal: GitHub says no.
     """
     now = pull.now
+    if not hosted.settings.allow_update_branch:
+        raise Refusal(error(403, "Updating the branches of pull requests is not allowed on this repository."))
+    if now.state != "open":
+        raise Refusal(invalid("PullRequest", code="invalid", name="state"))
     if expected is not None and expected != now.head_sha:
         raise Refusal(error(422, "expected head sha didn't match current head ref."))
     base = hosted.branches()[now.base]

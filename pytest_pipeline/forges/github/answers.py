@@ -104,6 +104,7 @@ class Merging(enum.Enum):
 
     DONE = "done"
     AGAIN = "again"  # the base moved meanwhile, or another merge of the same pull request is at work
+    BEHIND = "behind"  # a rule wants the head up to date with its base
     NOT_MERGEABLE = "not mergeable"  # a conflict, closed, or merged already
     HEAD_MOVED = "head moved"
     CHECKS = "checks"
@@ -115,6 +116,7 @@ class Merging(enum.Enum):
 
 _MERGING_405 = (
     (Merging.AGAIN, ("base branch was modified", "merge already in progress")),
+    (Merging.BEHIND, ("not up to date", "is out of date", "out-of-date", "is behind")),
     (Merging.NOT_MERGEABLE, ("is not mergeable",)),
     (Merging.METHOD, ("merges are not allowed", "commits are not allowed")),
     (Merging.QUEUE, ("merge queue",)),
@@ -135,6 +137,29 @@ def merging(answer: Answer) -> Merging:
             if answer.says(*fragments):
                 return meaning
     return Merging.REFUSED
+
+
+class Update(enum.Enum):
+    """What an answer to the update of a pull request's branch means."""
+
+    BEGUN = "begun"  # it is done later
+    AGAIN = "again"  # the answer was lost, or REST sees other tips than git
+    CONFLICT = "conflict"
+    REFUSED = "refused"
+
+
+def update(answer: Answer) -> Update:
+    """Tell apart the answers to ``PUT pulls/N/update-branch``."""
+    if answer.status == 202:
+        return Update.BEGUN
+    if answer.uncertain:
+        return Update.AGAIN
+    if answer.status == 422:
+        if answer.says("no new commits on the base", "expected head sha"):
+            return Update.AGAIN
+        if answer.says("merge conflict"):
+            return Update.CONFLICT
+    return Update.REFUSED
 
 
 def deleted(answer: Answer) -> bool:

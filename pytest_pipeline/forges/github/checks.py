@@ -7,16 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-
-class Rule(str, enum.Enum):
-    """Which checks must have passed before a merge."""
-
-    REQUIRED = "required"  # those that the rules of the base branch name
-    ALL = "all"  # every one that there is, and there must be one
-    NONE = "none"
-
-    def __str__(self) -> str:
-        return self.value
+from pytest_pipeline.forges.base import ChecksRule
 
 
 class Outcome(enum.Enum):
@@ -85,7 +76,7 @@ def of_check_run(raw: Mapping[str, Any]) -> Check:
     return Check(name, _CONCLUSION.get(str(conclusion), Outcome.FAILED), str(conclusion), url)
 
 
-def judge(rule: Rule, checks: Iterable[Check], required: Collection[str] = ()) -> Verdict:
+def judge(rule: ChecksRule, checks: Iterable[Check], required: Collection[str] = ()) -> Verdict:
     """Hold checks against a rule.
 
     The state that GitHub combines itself is not used: it is pending for ever where there are only check runs.
@@ -95,16 +86,16 @@ def judge(rule: Rule, checks: Iterable[Check], required: Collection[str] = ()) -
         checks: statuses and check runs of exactly the head.
         required: names that the rules of the base branch demand.
     """
-    if rule is Rule.NONE:
+    if rule is ChecksRule.NONE:
         return Verdict(Outcome.PASSED)
     every = tuple(checks)
     wanted = sorted(set(required))
-    counting = every if rule is Rule.ALL else tuple(each for each in every if each.name in wanted)
+    counting = every if rule is ChecksRule.ALL else tuple(each for each in every if each.name in wanted)
     begun = {each.name for each in every}
     missing = tuple(name for name in wanted if name not in begun)
     failed = tuple(each for each in counting if each.outcome is Outcome.FAILED)
     waiting = tuple(sorted({each.name for each in counting if each.outcome is Outcome.PENDING}))
-    empty = rule is Rule.ALL and not every
+    empty = rule is ChecksRule.ALL and not every
     pending = Outcome.PENDING if waiting or missing or empty else Outcome.PASSED
     outcome = Outcome.FAILED if failed else pending
     return Verdict(outcome, failed, waiting, missing, empty)

@@ -8,16 +8,16 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from pytest_pipeline.errors import ForgeError, HostError
-from pytest_pipeline.forges.base import Draft, MergeRequest, PullRequest, PullRequestState
+from pytest_pipeline.forges.base import ChecksRule, Draft, MergeRequest, PullRequest, PullRequestState
 from pytest_pipeline.forges.gate_limits import CallKind
 from pytest_pipeline.forges.github.answers import deleted, refusal
-from pytest_pipeline.forges.github.checks import Rule
 from pytest_pipeline.forges.github.client import Client
 from pytest_pipeline.forges.github.merging import Merger
 from pytest_pipeline.forges.github.opening import Opening
 from pytest_pipeline.forges.github.readiness import Readiness
 from pytest_pipeline.forges.github.reading import Reader, read_pull_request
 from pytest_pipeline.forges.github.remote import Remote
+from pytest_pipeline.forges.github.updating import Updating
 from pytest_pipeline.forges.github.waiting import Patience, Waiting
 from pytest_pipeline.host.git import Repository
 
@@ -38,7 +38,6 @@ class GitHubForge:
         push_url: where git pushes to and fetches from; holds no credential.
         push_environment: makes the environment for one git push or fetch.
         git: a repository of ours in which git runs, and in which fetched objects are kept.
-        rule: which checks must have passed before a merge.
         waiting: how to wait.
         patience: how long.
     """
@@ -50,7 +49,6 @@ class GitHubForge:
         push_url: str,
         push_environment: Callable[[], AbstractContextManager[Mapping[str, str]]],
         git: Repository,
-        rule: Rule = Rule.REQUIRED,
         waiting: Waiting | None = None,
         patience: Patience | None = None,
     ) -> None:
@@ -59,7 +57,8 @@ class GitHubForge:
         self._remote = Remote(push_url, push_environment, git, client.gate, waiting, patience)
         self._reader = Reader(client, waiting, patience)
         self._opening = Opening(self._reader, self._remote)
-        self._readiness = Readiness(self._reader, rule)
+        self._readiness = Readiness(self._reader)
+        self._updating = Updating(self._reader, self._remote)
         self._merger = Merger(self._reader, self._remote)
         self._numbers: dict[str, int] = {}  # by branch: spares a list
         self._merged: dict[int, PullRequest] = {}  # what GitHub may deny for some minutes after an outage
@@ -141,15 +140,27 @@ class GitHubForge:
         return found
 
     @_told_as_forge_error()
-    def wait_until_ready(self, pull_request: PullRequest, timeout: float) -> PullRequest:
+    def wait_until_ready(self, pull_request: PullRequest, rule: ChecksRule, timeout: float) -> PullRequest:
         """Wait, at most ``timeout`` seconds, until it can be merged or refused: checks done, mergeability known.
 
         Raises:
-            ChecksError: a check that counts has failed, or never started.
-            BaseMovedError: the head is another commit, or must first be brought up to date.
-            ForgeError: it is closed or a draft, or the time is up.
+            ChecksError: a check that counts has failed, never started or did not end, or a rule blocks the merge.
+            BehindError: the head must first be brought up to date.
+            BaseMovedError: the head is another commit.
+            ForgeError: it is closed or a draft, or GitHub does not make up its mind in time.
         """
-        return self._readiness.wait(pull_request, timeout)
+        return self._readiness.wait(pull_request, rule, timeout)
+
+    @_told_as_forge_error()
+    def update(self, pull_request: PullRequest, request: MergeRequest) -> PullRequest:
+        """Bring the head up to date with the tip of the base; the pull request that is returned has the new head.
+
+        Raises:
+            BaseMovedError: the head is neither ``request.head`` nor that brought up to date.
+            ConflictError: both changed the same lines; names the files.
+            ForgeError: it is closed, or GitHub refuses.
+        """
+        return self._updating.update(pull_request, request)
 
     @_told_as_forge_error()
     def merge(self, pull_request: PullRequest, request: MergeRequest) -> PullRequest:
@@ -157,6 +168,7 @@ class GitHubForge:
 
         Raises:
             BaseMovedError: head or base is not the expected commit; nothing was merged.
+            BehindError: the head must first be brought up to date; nothing was merged.
             ConflictError: it cannot be merged; names the files.
             ForgeError: it is closed, or GitHub refuses.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pytest_pipeline.errors import BaseMovedError, ChecksError, ForgeError
+from pytest_pipeline.errors import BaseMovedError, BehindError, ChecksError, ForgeError
 from pytest_pipeline.forges.base import MergeRequest, PullRequest, PullRequestState
 from pytest_pipeline.forges.gate_limits import CallKind
 from pytest_pipeline.forges.github import texts
@@ -35,6 +35,7 @@ class Merger:
 
         Raises:
             BaseMovedError: head or base is not the expected commit; nothing was merged.
+            BehindError: the head must first be brought up to date; nothing was merged.
             ConflictError: it cannot be merged; names the files.
             ChecksError: GitHub says that a required check is missing.
             ForgeError: it is closed, or GitHub refuses.
@@ -98,6 +99,8 @@ class Merger:
 
     def _refuse(self, pull_request: PullRequest, answer: Answer, meaning: Merging, *, last: bool) -> None:
         said = refusal(f"merge {pull_request.url}", answer)
+        if meaning is Merging.BEHIND:
+            raise BehindError(said)
         if meaning is Merging.METHOD:
             raise ForgeError(f"{said} Allow this merge method in the settings of the repository, or choose another.")
         if meaning is Merging.QUEUE:

@@ -103,6 +103,28 @@ class Remote:
         found = self.refs(*names)
         return next((found[name] for name in names if name in found), None)
 
+    def move(self, branch: str, commit: str, old: str) -> str | None:
+        """Push a commit of our repository to a branch that is at ``old``, whatever that one stands on.
+
+        Returns:
+            Where the branch is then: at ``commit``, unless somebody else moved it, so that nothing was pushed.
+
+        Raises:
+            ForgeError: it cannot be pushed.
+        """
+        for last in self.waiting.tries(self.patience.outage):
+            try:
+                with self.gate.call(CallKind.PUSH), self.environment() as environment:
+                    self.git.push(self.url, commit, branch, expected=old, environment=environment)
+            except GitError as error:
+                found = self.heads(branch)[branch]
+                if found != old:
+                    return found
+                self._give_up(f"push {branch} to", error, last=last)
+            else:
+                return commit
+        raise AssertionError("the last try raises")
+
     def ensure(self, branch: str, commit: str, source: Repository) -> None:
         """Make sure that a branch exists; a new one starts at ``commit``, whose objects lie in ``source``.
 
