@@ -98,15 +98,15 @@ class Scene:
             "GIT_ASKPASS": "false",
         }
 
-    def another(self) -> GitHubForge:
-        """A forge that remembers nothing, as in a process that is new."""
+    def another(self, git: Repository | None = None) -> GitHubForge:
+        """A forge that remembers nothing, as in a process that is new; perhaps with a repository of its own."""
         client = Client(NAME, self.token, base_url=self.world.url, gate=self.gate, timeout=20)
         self._clients.append(client)
         return GitHubForge(
             client,
             push_url=self.url,
             push_environment=self.push_environment,
-            git=Repository(self.work.git_dir),
+            git=git or Repository(self.work.git_dir),
             waiting=self.time.waiting,
         )
 

@@ -9,11 +9,13 @@ from pytest_pipeline.forges.github.answers import (
     Answer,
     Creation,
     Merging,
+    Update,
     creation,
     deleted,
     merging,
     read_errors,
     refusal,
+    update,
 )
 
 
@@ -74,6 +76,10 @@ def test_an_answer_to_a_creation_is_told_by_its_sentence(status: int, message: s
         (405, "Base branch was modified. Review and try the merge again.", Merging.AGAIN),
         (405, "Merge already in progress", Merging.AGAIN),
         (405, "Pull Request is not mergeable", Merging.NOT_MERGEABLE),
+        (405, "Head branch is not up to date with the base branch.", Merging.BEHIND),
+        (405, "Head branch is out of date. Review and try the merge again.", Merging.BEHIND),
+        (405, "This branch is out-of-date with the base branch", Merging.BEHIND),
+        (405, "The head is behind the base", Merging.BEHIND),
         (405, "Squash merges are not allowed on this repository.", Merging.METHOD),
         (405, "Merge commits are not allowed on this repository.", Merging.METHOD),
         (405, "Changes must be made through the merge queue", Merging.QUEUE),
@@ -89,6 +95,23 @@ def test_an_answer_to_a_creation_is_told_by_its_sentence(status: int, message: s
 )
 def test_an_answer_to_a_merge_is_told_by_its_sentence(status: int, message: str, meaning: Merging) -> None:
     assert merging(Answer(status, message=message)) is meaning
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "meaning"),
+    [
+        (202, "Updating pull request branch.", Update.BEGUN),
+        (422, "There are no new commits on the base branch.", Update.AGAIN),
+        (422, "expected head sha didn't match current head ref.", Update.AGAIN),
+        (422, "merge conflict between base and head", Update.REFUSED),
+        (403, "expected head sha", Update.REFUSED),
+        (404, "Not Found", Update.REFUSED),
+        (502, "", Update.AGAIN),
+        (0, "", Update.AGAIN),
+    ],
+)
+def test_an_answer_to_an_update_is_told_by_its_sentence(status: int, message: str, meaning: Update) -> None:
+    assert update(Answer(status, message=message)) is meaning
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,14 @@ def test_a_head_that_does_not_matter_to_the_rules_is_ready(scene: Scene) -> None
     assert ready(scene) is PullRequestState.OPEN
 
 
+def test_a_draft_is_told_at_once(scene: Scene) -> None:
+    opened = scene.open({"new": "1"})
+    scene.hosted.pulls[opened.number].draft = True
+    with pytest.raises(ForgeError, match="is a draft"):
+        ready(scene)
+    assert scene.time.now < 10.0
+
+
 # --- blocked ----------------------------------------------------------------------------------------------------------
 
 

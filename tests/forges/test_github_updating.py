@@ -11,7 +11,7 @@ from pytest_pipeline.errors import BaseMovedError, BehindError, ConflictError, F
 from pytest_pipeline.forges.base import ChecksRule, MergeRequest, PullRequest, PullRequestState
 from pytest_pipeline.forges.gate_limits import CallKind
 from pytest_pipeline.forges.github.client import Client
-from pytest_pipeline.host.git import Commit
+from pytest_pipeline.host.git import Commit, Repository
 from tests.forges.github_scene import BASE, NAME, WORK, RecordingGate, Scene, draft, scene_in
 from tests.github_world import Check, faults
 from tests.github_world import Rule as BranchRule
@@ -274,6 +274,35 @@ def test_a_crash_after_a_change_is_gone_on_from(busy: Scene, method: str, kind: 
     assert head(scene).parents == expected
     assert pushes(scene) == 0, "it was there already"
     assert scene.another().update(opened, request).head == updated.head
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_another_machine_knows_what_was_done(scene: Scene, tmp_path: Path, allowed: bool) -> None:
+    scene.hosted.settings.allow_update_branch = allowed
+    opened = behind(scene)
+    request = scene.request(opened)
+    updated = update(scene, opened)
+    other = scene.another(Repository.create(tmp_path / "other.git"))
+    assert other.update(opened, request) == updated
+    tip = scene.hosted.commit(BASE, {"more": "1"})
+    assert other.update(opened, request).head == scene.tip(WORK)
+    assert head(scene).parents[-1] == tip
+
+
+def test_a_commit_that_we_would_write_otherwise_is_known_too(scene: Scene) -> None:
+    scene.forge.ensure_base(BASE, scene.start, scene.work)
+    plain = scene.work.run("cat-file", "commit", commit_files(scene.work, scene.start, {"new": "1"})).stdout
+    signed = plain.replace(b"\n\n", b"\nencoding ISO-8859-1\n\n", 1)
+    made = scene.work.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=signed).stdout.decode().strip()
+    with scene.push_environment() as environment:
+        scene.work.push(scene.url, made, WORK, expected=None, environment=environment)
+    opened = scene.forge.ensure_pull_request(draft())
+    scene.hosted.commit(BASE, {"other": "1"})
+    first = update(scene, opened)
+    scene.hosted.commit(BASE, {"more": "1"})
+    second = update(scene, first)
+    assert head(scene).parents == (first.head, scene.base())
+    assert update(scene, opened) == second
 
 
 # --- conflicts --------------------------------------------------------------------------------------------------------

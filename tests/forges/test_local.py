@@ -125,6 +125,7 @@ def test_a_pull_request_is_opened_once_and_found_again(world: World) -> None:
     assert world.forge.ensure_pull_request(draft("work")) == opened
     assert world.forge.find_pull_request("work") == opened
     assert world.forge.wait_until_ready(opened, ChecksRule.REQUIRED, 1.0) == opened
+    assert world.forge.update(opened, MergeRequest("squash", opened.head, world.start, "x")) == opened
     assert LocalForge(world.root).find_pull_request("work") == opened
     assert world.open("other", {"other": "1"}).number == 2
     assert world.forge.find_pull_request("none") is None

@@ -144,22 +144,15 @@ class Update(enum.Enum):
 
     BEGUN = "begun"  # it is done later
     AGAIN = "again"  # the answer was lost, or REST sees other tips than git
-    CONFLICT = "conflict"
-    REFUSED = "refused"
+    REFUSED = "refused"  # not allowed, or a conflict
 
 
 def update(answer: Answer) -> Update:
     """Tell apart the answers to ``PUT pulls/N/update-branch``."""
     if answer.status == 202:
         return Update.BEGUN
-    if answer.uncertain:
-        return Update.AGAIN
-    if answer.status == 422:
-        if answer.says("no new commits on the base", "expected head sha"):
-            return Update.AGAIN
-        if answer.says("merge conflict"):
-            return Update.CONFLICT
-    return Update.REFUSED
+    stale = answer.status == 422 and answer.says("no new commits on the base", "expected head sha")
+    return Update.AGAIN if stale or answer.uncertain else Update.REFUSED
 
 
 def deleted(answer: Answer) -> bool:

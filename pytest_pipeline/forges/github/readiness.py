@@ -118,7 +118,6 @@ class Readiness:
             raise ForgeError(f"The pull request {found.url} is a draft. Mark it as ready for review.")
         if mergeable is False or state == "dirty":
             return ""
-        vigil.on_checks = False
         if mergeable is None:
             vigil.idle(now=False)
             return "GitHub has not found out whether it can be merged"

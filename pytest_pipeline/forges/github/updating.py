@@ -16,7 +16,7 @@ from pytest_pipeline.forges.gate_limits import CallKind
 from pytest_pipeline.forges.github.answers import Answer, Update, refusal, update
 from pytest_pipeline.forges.github.reading import Reader, read_pull_request
 from pytest_pipeline.forges.github.remote import Remote
-from pytest_pipeline.forges.local_merging import merge_trees, rebase
+from pytest_pipeline.forges.local_merging import rebase
 
 
 @dataclass(frozen=True)
@@ -59,21 +59,19 @@ class Updating:
         return replace(found, head=head or self._by_rebase(pull_request, request))
 
     def _by_github(self, pull_request: PullRequest, request: MergeRequest) -> str | None:
-        """The head that GitHub made; None where it makes none, so that we must."""
+        """The head that GitHub made; None where it makes none: then we rebase, and name the files in a conflict."""
         begun_from = ""
-        for last in self.reader.waiting.tries(self.reader.patience.visibility):
+        for _ in self.reader.waiting.tries(self.reader.patience.visibility):
             head, base = self._look(pull_request, request)
             if self._holds(head, base):
                 return head
-            if last or begun_from == head:
+            if begun_from == head:
                 continue
             meaning = update(self._ask(pull_request, head))
+            if meaning is Update.REFUSED:
+                break
             if meaning is Update.BEGUN:
                 begun_from = head
-            if meaning is Update.CONFLICT:
-                self._refuse_conflict(pull_request, head, base)
-            if meaning in (Update.CONFLICT, Update.REFUSED):
-                break
         return None
 
     def _ask(self, pull_request: PullRequest, head: str) -> Answer:
@@ -100,19 +98,16 @@ class Updating:
         try:
             new = rebase(self.remote.git, base, head, committer=None)
         except ConflictError as error:
-            raise _conflict(pull_request, error) from error
+            raise ConflictError(
+                f"{pull_request.url} cannot be brought up to date with {pull_request.base}: both changed "
+                f"{', '.join(error.paths)}. Mend that on the branch by hand, or let one task wait for the other.",
+                error.paths,
+            ) from error
         if new == base:
             raise ForgeError(
                 f"{pull_request.base} holds all commits of {pull_request.url} already. Look whether it is merged."
             )
         return new
-
-    def _refuse_conflict(self, pull_request: PullRequest, head: str, base: str) -> None:
-        """Name the files in conflict; where git sees none, a rebase may do what GitHub could not."""
-        try:
-            merge_trees(self.remote.git, base, head)
-        except ConflictError as error:
-            raise _conflict(pull_request, error) from error
 
     def _look(self, pull_request: PullRequest, request: MergeRequest) -> tuple[str, str]:
         """Where head and base are; both are in our repository then, and the head is ours."""
@@ -134,7 +129,7 @@ class Updating:
         """Whether a head is the original: as it was, rebased, or either with the base merged into it."""
         if head == original:
             return True
-        chain = self.remote.git.text("rev-list", "--first-parent", head, f"^{base}").split()
+        chain = self.remote.git.text("rev-list", head, f"^{base}").split()
         own = next(dropwhile(lambda sha: sha != original and self._is_update(sha, base), chain), None)
         if own is None or own == original:
             return own is not None
@@ -152,11 +147,3 @@ class Updating:
 
     def _is_linear(self, head: str, base: str) -> bool:
         return not self.remote.git.text("rev-list", "--merges", "--max-count=1", head, f"^{base}")
-
-
-def _conflict(pull_request: PullRequest, error: ConflictError) -> ConflictError:
-    return ConflictError(
-        f"{pull_request.url} cannot be brought up to date with {pull_request.base}: both changed "
-        f"{', '.join(error.paths)}. Mend that on the branch by hand, or let one task wait for the other (`needs`).",
-        error.paths,
-    )

@@ -184,6 +184,15 @@ class TestMergeable:
         assert state(world, path) == (True, "clean")
         assert demo.git.commit(demo.branches()["topic"]).parents == (old, main)
 
+    def test_not_brought_up_to_date(self, world: GitHubWorld, demo: Hosted) -> None:
+        path = opened(world, demo)
+        demo.commit("main", {"other": "1"})
+        demo.settings.allow_update_branch = False
+        assert ask(world, "PUT", f"{path}/update-branch").status == 403
+        demo.settings.allow_update_branch = True
+        ask(world, "PATCH", path, {"state": "closed"})
+        assert ask(world, "PUT", f"{path}/update-branch").status == 422
+
     def test_drafts_and_reviews(self, world: GitHubWorld, demo: Hosted) -> None:
         demo.commit("draft", {"a": "1"})
         ask(world, "POST", f"{REPO}/pulls", {"title": "T", "head": "draft", "base": "main", "draft": True})
