@@ -1,16 +1,13 @@
-"""One gate per token: all processes of a user take turns at GitHub, and keep together what it allows.
+"""One gate per token: all who share it take turns at GitHub, and keep together what it allows.
 
-Three files per token lie in a directory that all sessions share: a lock, which the death of its holder frees, the place
-of who has it next, and a state. Their names are made from a hash; the token itself is not known here. Whoever must wait
-does so without the lock.
+Where they meet is a :class:`~pytest_pipeline.forges.gate_turnstile.Turnstile`: files for the processes of one machine,
+a database for those of several. The token itself is not known here. Whoever must wait does so without having the turn.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,10 +17,10 @@ from pytest_pipeline.errors import ForgeError
 from pytest_pipeline.forges.gate_answers import LONGEST_BLOCK, asked_wait, is_limit, primary_of
 from pytest_pipeline.forges.gate_budget import Budget, Cost, budget
 from pytest_pipeline.forges.gate_limits import HOUR, CallKind, GateLimits, Wait, begin, told
-from pytest_pipeline.forges.gate_state import Lock, State, read_state, write_state
+from pytest_pipeline.forges.gate_state import State
+from pytest_pipeline.forges.gate_turnstile import Turnstile
 
-_FIRST_LOOK = 0.001  # seconds until one looks again whether it is one's turn; as long as one has waited, up to:
-_LAST_LOOK = 0.02
+_FIRST_LOOK = 0.001  # seconds until one looks again whether it is one's turn; then as long as one has waited
 _LONG_TURN = 5.0  # seconds of somebody else's turn that are worth a word
 _SHORTEST_SLEEP = 0.001  # less than a clock can tell would never end
 
@@ -43,9 +40,8 @@ class Verdict:
 
 @dataclass
 class _Turn:
-    """The lock while it is held: its descriptor, the state as it will be written, and what is done."""
+    """One's turn while it lasts: the state as it will be written, and what is done."""
 
-    descriptor: int
     state: State
     kind: CallKind
     changed: bool = False
@@ -76,36 +72,27 @@ class Gate:
     """The gate of one token; one object per process and thread, any number of them for one token.
 
     Args:
-        directory: where the files lie, the same for all who share the token; made when it is missing.
-        token_id: as :func:`token_id` gives it.
+        turnstile: where all who share the token meet; this object's alone.
         limits: what is allowed.
         on_wait: told of each wait before it begins, the value of a :class:`Wait` and seconds (somebody else's turn:
             once it has become long); :func:`~pytest_pipeline.forges.gate_limits.told` makes a sentence of them.
         repository: ``owner/name``, for the limits of one repository.
-        clock: the time in seconds since the epoch.
         sleep: waits for some seconds.
     """
 
     def __init__(
         self,
-        directory: Path,
-        token_id: str,
+        turnstile: Turnstile,
         limits: GateLimits | None = None,
         on_wait: Callable[[str, float], None] | None = None,
         *,
         repository: str = "",
-        clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        if not re.fullmatch(r"[0-9a-f]{32}", token_id):
-            raise ValueError("That is not what token_id() gives.")  # and perhaps a token: it is not shown
-        self._directory = directory
-        self._lock = Lock(directory / f"{token_id}.lock")
-        self._path = directory / f"{token_id}.json"
+        self._turnstile = turnstile
         self._limits = limits or GateLimits()
         self._on_wait = on_wait or (lambda reason, seconds: None)
         self._repository = repository.lower()
-        self._clock = clock
         self._sleep = sleep
         self._turn: _Turn | None = None
         self._waited: dict[str, float] = {}
@@ -124,14 +111,17 @@ class Gate:
             patience: seconds to wait at most; None: those of the limits.
 
         Raises:
-            ForgeError: waiting is hopeless or would be too long, or the gate's files cannot be used.
+            ForgeError: waiting is hopeless or would be too long, or the turnstile cannot be used.
         """
         if self._turn is not None:
             raise RuntimeError("A call within a call would wait for itself.")
         try:
             turn = self._admitted(kind, self._limits.patience if patience is None else patience)
+        except BaseException:
+            self._turnstile.leave()
+            raise
         finally:
-            self._lock.give_up()
+            self._turnstile.give_up()
         self._turn = turn
         try:
             yield
@@ -148,12 +138,13 @@ class Gate:
             message: what GitHub said; for a good answer only the errors of GraphQL.
 
         Raises:
-            ForgeError: GitHub has refused too often in a row, so that nobody should go on.
+            ForgeError: GitHub has refused too often in a row, so that nobody should go on; or the turnstile cannot be
+                used, and then what was heard is not known to the others.
         """
         turn = self._turn
         if turn is None:
             raise RuntimeError("An answer is heard within the call that brought it.")
-        now = self._clock()
+        now = self._turnstile.now()
         named = {name.lower(): str(value) for name, value in headers.items()}
         primary = primary_of(named, now)
         if primary is not None:
@@ -174,24 +165,26 @@ class Gate:
             cost: what one task costs.
 
         Raises:
-            ForgeError: the gate's files cannot be used.
+            ForgeError: the turnstile cannot be used.
         """
-        now = self._clock()
-        with self._files():
-            state = read_state(self._path, now)
+        now = self._turnstile.now()
+        state = self._turnstile.read(now)
         return budget(tasks, self._limits, state, now, allowed=allowed, cost=cost or Cost())
+
+    def close(self) -> None:
+        """Let go of what the turnstile holds open; the next call opens it again."""
+        self._turnstile.close()
 
     def _admitted(self, kind: CallKind, patience: float) -> _Turn:
         waited = queued = 0.0
         while True:
-            with self._files():
-                found = self._tried(kind)
+            found = self._tried(kind)
             if isinstance(found, _Turn):
                 return found
-            seconds, reason = found or (min(max(queued, _FIRST_LOOK), _LAST_LOOK), Wait.TURN)
+            seconds, reason = found or (min(max(queued, _FIRST_LOOK), self._turnstile.longest_look), Wait.TURN)
             seconds = max(seconds, _SHORTEST_SLEEP)
             if waited + seconds > patience:
-                raise ForgeError(_too_long(reason, seconds, patience))
+                raise ForgeError(_too_long(reason, seconds, waited, patience))
             if reason is not Wait.TURN:
                 self._on_wait(reason.value, seconds)
             elif queued < _LONG_TURN <= queued + seconds:
@@ -202,42 +195,39 @@ class Gate:
             queued += seconds if reason is Wait.TURN else 0.0
 
     def _tried(self, kind: CallKind) -> _Turn | tuple[float, Wait] | None:
-        """One's turn; or how long to wait for what; or None while somebody else has the lock."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = self._lock.take()
-        if descriptor is None:
+        """One's turn; or how long to wait for what; or None while it is somebody else's."""
+        if not self._turnstile.take():
             return None
-        try:
-            now = self._clock()
-            state = read_state(self._path, now)
-            if state.mended:
-                write_state(self._path, state, now)
-            if state.strikes >= self._limits.strikes and state.blocked_until > now:
-                raise ForgeError(_given_up(state.strikes, state.blocked_until - now))
-            seconds, reason = self._limits.due(state, kind, self._repository, now)
-            if seconds > 0:
-                os.close(descriptor)
-                return seconds, reason
-            turn = _Turn(descriptor, state, kind)
-            if kind is not CallKind.READ:
-                begin(state, kind, self._repository, now)
-                write_state(self._path, state, now)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return turn
+        now = self._turnstile.now()
+        state = self._turnstile.read(now)
+        if state.mended:
+            self._turnstile.write(state, now)
+        if state.strikes >= self._limits.strikes and state.blocked_until > now:
+            raise ForgeError(_given_up(state.strikes, state.blocked_until - now))
+        seconds, reason = self._limits.due(state, kind, self._repository, now)
+        if seconds > 0:
+            self._turnstile.leave()
+            return seconds, reason
+        if kind is not CallKind.READ:
+            begin(state, kind, self._repository, now)
+            self._turnstile.write(state, now)
+        return _Turn(state, kind)
 
     def _leave(self, turn: _Turn) -> None:
-        """Write down that the call is over. Where that fails, the file goes on to say that it runs: safe, but slow."""
-        try:
-            now = self._clock()
-            if turn.kind is not CallKind.READ:
-                turn.state.last_write, turn.state.write_open, turn.changed = now, False, True
-            if turn.changed:
-                with contextlib.suppress(OSError):
-                    write_state(self._path, turn.state, now)
-        finally:
-            os.close(turn.descriptor)
+        """Keep that the call is over. Where that fails, what is kept goes on to say that it runs: safe, but slow."""
+        with contextlib.suppress(ForgeError):
+            try:
+                self._note_end(turn)
+            finally:
+                self._turnstile.leave()
+
+    def _note_end(self, turn: _Turn) -> None:
+        if turn.kind is CallKind.READ and not turn.changed:
+            return
+        now = self._turnstile.now()
+        if turn.kind is not CallKind.READ:
+            turn.state.last_write, turn.state.write_open = now, False
+        self._turnstile.write(turn.state, now)
 
     def _struck(self, turn: _Turn, asked: float | None, message: str, now: float) -> Verdict:
         state = turn.state
@@ -248,32 +238,22 @@ class Gate:
         state.blocked_until = max(state.blocked_until, now + seconds)
         state.strikes += 1
         state.struck_reading = turn.kind is CallKind.READ
-        with self._files():
-            write_state(self._path, state, now)
+        self._turnstile.write(state, now)
         turn.changed = True
         if state.strikes >= self._limits.strikes:
             raise ForgeError(_given_up(state.strikes, seconds, message))
         return Verdict(limited=True, seconds=seconds)
 
-    @contextlib.contextmanager
-    def _files(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise ForgeError(
-                f"The files by which all sessions share GitHub's limits cannot be used: {error}. "
-                f"Make {self._directory} a directory that can be written, on a disk of this machine with space left."
-            ) from error
 
-
-def _too_long(reason: Wait, seconds: float, patience: float) -> str:
+def _too_long(reason: Wait, seconds: float, waited: float, patience: float) -> str:
     if reason is Wait.TURN:
         return (
             f"Another process has been calling GitHub for more than {patience:.0f} s with the same token. "
             "Look for a session that hangs or was stopped (Ctrl-Z), and end it."
         )
+    already = f" It has waited {waited:.0f} s already." if waited >= 1 else ""
     return (
-        f"{told(reason.value, seconds)} That is more than the {patience:.0f} s that a call may wait. "
+        f"{told(reason.value, seconds)}{already} That is more than the {patience:.0f} s that a call may wait in all. "
         "Start the session again later, with fewer tasks, or with the token of another user."
     )
 

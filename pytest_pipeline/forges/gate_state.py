@@ -1,14 +1,11 @@
-"""What all processes of the machine know of one token: a small JSON file, and the lock that guards it."""
+"""What all who share a token know of it, and the text in which they keep that, wherever that is."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 _VERSION = 1
@@ -47,7 +44,7 @@ class State:
         blocked_until: nobody calls before.
         strikes: limits in a row.
         struck_reading: the last of them answered a read.
-        mended: it is not what the file says, but was set to now: to be written before anything else, or now never ends.
+        mended: it is not what the text says, but was set to now: to be written before anything else, or now never ends.
     """
 
     last_write: float | None = None
@@ -62,30 +59,23 @@ class State:
     mended: bool = False
 
 
-def write_state(path: Path, state: State, now: float) -> None:
-    """Replace the file. It need not survive a loss of power: a torn one is as good as none.
+def to_text(state: State, now: float) -> str:
+    """The state as it is kept, and when that was.
 
-    Raises:
-        OSError: it cannot be written.
+    Args:
+        state: what is known.
+        now: the time.
     """
-    text = json.dumps({"version": _VERSION, "written": now, **_shown(state)})
-    temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    temporary.replace(path)
+    return json.dumps({"version": _VERSION, "written": now, **_shown(state)})
 
 
-def read_state(path: Path, now: float) -> State:
-    """What the file says; if it is torn or not ours, a new state in which a change has just ended.
+def from_text(text: str | bytes, now: float) -> State:
+    """What a text says; if it is torn or not ours, a new state in which a change has just ended.
 
-    Raises:
-        OSError: it cannot be read.
+    Args:
+        text: as :func:`to_text` gives it.
+        now: the time; before the one of the text where the clock was set back: then all its times move with it.
     """
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return State()
     try:
         found = json.loads(text)
         ahead = max(0.0, _number(found["written"]) - now)
@@ -114,7 +104,7 @@ def _shown(state: State) -> dict[str, object]:
 
 
 def _parsed(found: Mapping[str, object], ahead: float) -> State:
-    """The state of a file whose clock was ``ahead`` seconds before ours, because ours was set back."""
+    """The state of a text whose clock was ``ahead`` seconds before ours, because ours was set back."""
     if found["version"] != _VERSION:
         raise ValueError("a version that is not known")
 
@@ -156,57 +146,3 @@ def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise TypeError(f"{value!r} is not a number")
     return float(value)
-
-
-class Lock:
-    """One holder at a time among all threads and processes, and one who is next; the death of either frees its place.
-
-    Without the place of the next, who has just had the lock would mostly be the first to have it again.
-
-    Args:
-        path: the file that is locked; made when it is missing, and never removed. A second one lies next to it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._next = path.with_suffix(".next")
-        self._place: int | None = None
-
-    def take(self) -> int | None:
-        """The descriptor that holds the lock until it is closed; None while somebody else has it or is next.
-
-        Ask again, or :meth:`give_up`: one may be next meanwhile.
-
-        Raises:
-            OSError: a file cannot be opened, or its file system knows no locks.
-        """
-        if self._place is None:
-            self._place = _locked(self._next)
-        if self._place is None:
-            return None
-        descriptor = _locked(self._path)
-        if descriptor is not None:
-            self.give_up()
-        return descriptor
-
-    def give_up(self) -> None:
-        """No longer be next."""
-        if self._place is not None:
-            os.close(self._place)
-            self._place = None
-
-
-def _locked(path: Path) -> int | None:
-    """A descriptor that holds the lock of the file, or None."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), path.stat()):
-            return descriptor
-    except (BlockingIOError, FileNotFoundError):  # also: somebody removed the file before it was locked
-        pass
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None

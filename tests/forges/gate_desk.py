@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_pipeline.forges.gate import Gate, Verdict, token_id
+from pytest_pipeline.forges.gate_files import FileTurnstile
 from pytest_pipeline.forges.gate_limits import CallKind, GateLimits
 
 TOKEN = "ghp_a-token-that-is-nowhere-on-disk"
@@ -45,12 +46,10 @@ class Desk:
 
     def gate(self, limits: GateLimits | None = None, repository: str = "owner/name") -> Gate:
         return Gate(
-            self.directory,
-            ID,
+            FileTurnstile(self.directory, ID, clock=self.clock),
             limits,
             lambda reason, seconds: self.told.append((reason, round(seconds, 3))),
             repository=repository,
-            clock=self.clock,
             sleep=self.clock.sleep,
         )
 

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from pytest_pipeline.forges.gate import Gate
+from pytest_pipeline.forges.gate_files import FileTurnstile
 from pytest_pipeline.forges.gate_limits import CallKind, GateLimits
 from tests.forges.gate_desk import ID
 
@@ -24,7 +25,7 @@ KINDS = (CallKind.READ, CallKind.WRITE, CallKind.CONTENT, CallKind.READ, CallKin
 
 def main(directory: Path, log: Path, name: str, calls: int, held: str) -> None:
     """Say that one is ready, wait for a word, then call."""
-    gate = Gate(directory, ID, LIMITS, repository=name, clock=time.monotonic)
+    gate = Gate(FileTurnstile(directory, ID, clock=time.monotonic), LIMITS, repository=name)
     print("ready", flush=True)
     sys.stdin.readline()
     with open(log, "a", buffering=1) as lines:  # one write per line: lines of several processes do not mix

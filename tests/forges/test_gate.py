@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import pytest
 
 from pytest_pipeline.errors import ForgeError
+from pytest_pipeline.forges.gate import Gate
+from pytest_pipeline.forges.gate_files import FileTurnstile, write_state
 from pytest_pipeline.forges.gate_limits import CallKind, GateLimits, Wait, told
-from pytest_pipeline.forges.gate_state import State, write_state
-from tests.forges.gate_desk import START, Desk
+from pytest_pipeline.forges.gate_state import State
+from tests.forges.gate_desk import ID, START, Desk
 
 READ, WRITE, CONTENT, PUSH, MERGE = CallKind
 CHANGES = (WRITE, CONTENT, PUSH, MERGE)
@@ -261,6 +263,22 @@ def test_a_wait_beyond_all_patience_is_not_begun(desk: Desk) -> None:
         pass
     assert (desk.clock.spent(), desk.told) == (0, [])
     assert desk.waits(desk.gate(GateLimits(patience=500)), READ) == 500
+
+
+def test_what_one_has_waited_already_is_told_when_the_rest_is_too_long(desk: Desk) -> None:
+    desk.hears(desk.gate(FREE), 429, headers={"Retry-After": 30})
+
+    def limited_again(reason: str, seconds: float) -> None:
+        desk.clock.sleep(seconds)
+        desk.hears(other, 429, headers={"Retry-After": 20})
+
+    other = desk.gate(FREE)
+    waiting = Gate(FileTurnstile(desk.directory, ID, clock=desk.clock), FREE, limited_again, sleep=lambda seconds: None)
+    with (
+        pytest.raises(ForgeError, match=r"wait 20 s\. It has waited 30 s already\. That is more than the 40 s that"),
+        waiting.call(READ, patience=40),
+    ):
+        pass
 
 
 def test_somebody_elses_turn_is_waited_for_and_told_of_and_not_for_ever(desk: Desk) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from pytest_pipeline.errors import ForgeError
-from pytest_pipeline.forges.gate import Gate, gate_directory, token_id
+from pytest_pipeline.forges.gate import gate_directory, token_id
+from pytest_pipeline.forges.gate_files import FileTurnstile, Lock
 from pytest_pipeline.forges.gate_limits import CallKind
-from pytest_pipeline.forges.gate_state import Lock
 from tests.forges.gate_desk import ID, START, TOKEN, Desk
 
 READ, WRITE = CallKind.READ, CallKind.WRITE
@@ -93,7 +93,7 @@ def test_an_id_tells_tokens_and_hosts_apart_and_nothing_else_is_taken_for_one(tm
     assert len({ID, token_id("https://api.github.com", "other"), token_id("https://ghe/api/v3", TOKEN)}) == 3
     for wrong in (TOKEN, "0" * 40, "../x", ""):
         with pytest.raises(ValueError, match=r"^That is not what token_id\(\) gives\.$"):
-            Gate(tmp_path, wrong)
+            FileTurnstile(tmp_path, wrong)
 
 
 def test_the_directory_of_a_user() -> None:
