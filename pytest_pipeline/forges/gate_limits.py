@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_pipeline.forges.gate_state import State
 
 MINUTE = 60.0
 HOUR = 3600.0
+_MOST_STAMPS = 1000  # of one kind that are remembered; where nothing limits them there would be no end
 
 
 class CallKind(str, enum.Enum):
@@ -134,16 +135,30 @@ class GateLimits:
         return max(waits, key=lambda wait: wait[0])
 
 
-PACES = ("careful", "documented", "off")
+_LIMITS: Mapping[str, GateLimits] = {
+    "careful": GateLimits(),
+    "documented": GateLimits(content_per_minute=80, content_per_hour=500, pushes_per_minute=None),
+    "off": GateLimits(spacing=0.0, content_per_minute=None, content_per_hour=None, pushes_per_minute=None, share=1.0),
+}
+PACES = tuple(_LIMITS)
+"""The names of :func:`limits_of`, the most careful first."""
 
 
 def limits_of(pace: str) -> GateLimits:
-    """The limits of a pace."""
-    if pace == "documented":
-        return GateLimits(content_per_minute=80, content_per_hour=500, pushes_per_minute=None)
-    if pace == "off":
-        return GateLimits(0.0, None, None, None, None, share=1.0)
-    return GateLimits()
+    """What a pace allows.
+
+    What the server itself says (a limit, no requests left) is obeyed at every pace. ``careful`` stays where people have
+    met no limit: far below what GitHub documents, whose blocks of new content begin early. ``documented`` is GitHub's
+    "Rate limits for the REST API" and "Best practices", and nothing else. ``off`` is for servers without limits, as a
+    GitHub Enterprise Server is by default.
+
+    Args:
+        pace: one of :data:`PACES`.
+
+    Raises:
+        KeyError: it is none.
+    """
+    return _LIMITS[pace]
 
 
 def begin(state: State, kind: CallKind, repository: str, now: float) -> None:
@@ -157,8 +172,13 @@ def begin(state: State, kind: CallKind, repository: str, now: float) -> None:
             if not clocks[name]:
                 del clocks[name]
     if kind in (CallKind.CONTENT, CallKind.MERGE):
-        state.content.append(now)
+        _stamp(state.content, now)
     if kind is CallKind.PUSH:
-        state.pushes.setdefault(repository, []).append(now)
+        _stamp(state.pushes.setdefault(repository, []), now)
     if kind is CallKind.MERGE:
-        state.merges.setdefault(repository, []).append(now)
+        _stamp(state.merges.setdefault(repository, []), now)
+
+
+def _stamp(stamps: list[float], now: float) -> None:
+    stamps.append(now)
+    del stamps[:-_MOST_STAMPS]
