@@ -13,7 +13,7 @@ import pytest
 
 from pytest_pipeline.host.process import MARKER
 
-pytest_plugins = ["pytester", "tests.claude_cli"]
+pytest_plugins = ["pytester", "tests.claude_cli", "tests.postgres"]
 
 _GITCONFIG = """\
 [user]
