@@ -88,20 +88,19 @@ class SqlTurnstile:
 
     def take(self) -> bool:
         """See :class:`~pytest_pipeline.forges.gate_turnstile.Turnstile`."""
-        self._has_turn = self._done(self._try)
-        return self._has_turn
+        return self._done(self._try)
 
     def give_up(self) -> None:
         """No longer be next."""
-        if self._is_next:
+        had, self._is_next = self._is_next, False
+        if had:
             self._quietly_unlock(self._next_key)
-            self._is_next = False
 
     def leave(self) -> None:
         """End one's turn."""
-        if self._has_turn:
+        had, self._has_turn, self._lost = self._has_turn, False, ""
+        if had:
             self._quietly_unlock(self._turn_key)
-        self._has_turn, self._lost = False, ""
 
     def now(self) -> float:
         """The time of the database."""
@@ -120,16 +119,17 @@ class SqlTurnstile:
         self._done(lambda connection: connection.execute(replaced))
 
     def close(self) -> None:
-        """Let go of everything: the end of the connection frees what it held."""
-        self._disconnect("it was closed")
-        self._lost = ""
+        """Let go of everything, and not only when the server hears that the connection has ended."""
+        self.leave()
+        self.give_up()
+        self._disconnect()
 
     def _try(self, connection: sa.Connection) -> bool:
         self._is_next = self._is_next or _locked(connection, self._next_key)
         if not self._is_next or not _locked(connection, self._turn_key):
             return False
         connection.execute(_UNLOCK, {"key": self._next_key})
-        self._is_next = False
+        self._is_next, self._has_turn = False, True
         return True
 
     def _done(self, work: Callable[[sa.Connection], _Found]) -> _Found:
@@ -174,8 +174,8 @@ class SqlTurnstile:
         with contextlib.suppress(ForgeError):
             self._once(lambda connection: connection.execute(_UNLOCK, {"key": key}))
 
-    def _disconnect(self, why: str) -> None:
-        """Nothing is held any longer; a turn that was is over."""
+    def _disconnect(self, why: str = "") -> None:
+        """Nothing is held any longer: the end of the connection frees it. A turn that was is over, and that is why."""
         connection, self._connection = self._connection, None
         if self._has_turn:
             self._has_turn, self._lost = False, why
