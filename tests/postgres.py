@@ -82,7 +82,6 @@ class _Owner:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One server for all tests of this process."""
-    pytest.importorskip("psycopg", reason="psycopg, the driver of PostgreSQL, is not installed")
     binaries = _binaries()
     if binaries is None:
         pytest.skip("the server of PostgreSQL is not installed on this machine")

@@ -9,9 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -73,6 +74,18 @@ class Machines:
 def machines(postgres_server: PostgresServer, postgres_url: str) -> Iterator[Machines]:
     with ExitStack() as stack:
         yield Machines(postgres_server, postgres_url, stack)
+
+
+@contextmanager
+def connected(url: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """The connection of a turnstile."""
+    with closing(SqlTurnstile(url, ID)) as turnstile:
+        turnstile.take()
+        inner = turnstile._connection
+        assert inner is not None
+        found = inner.connection.dbapi_connection
+        assert isinstance(found, psycopg.Connection)
+        yield found
 
 
 def call(gate: Gate, kind: CallKind) -> None:
@@ -147,14 +160,22 @@ def test_the_time_is_the_databases(machines: Machines, monkeypatch: pytest.Monke
     assert before < now < after
 
 
-def test_a_session_notices_when_the_other_side_has_vanished(machines: Machines) -> None:
-    turnstile = machines.turnstile()
-    turnstile.take()
-    assert machines.ask("SHOW statement_timeout") == ["0"]
-    connection = turnstile._connection
-    assert connection is not None
-    assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == "30s"
-    assert not os.get_inheritable(connection.connection.dbapi_connection.fileno())  # type: ignore[union-attr]
+def test_both_sides_look_after_each_other_and_a_url_may_say_otherwise(machines: Machines) -> None:
+    with connected(machines.url) as connection:
+        asked = connection.info.get_parameters()
+        rows = connection.execute("SELECT name FROM pg_settings WHERE source = 'session'").fetchall()
+        assert connection.execute("SHOW statement_timeout").fetchall() == [("30s",)]
+        assert connection.autocommit
+    both = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3"}
+    assert asked.items() >= {"connect_timeout": "10", **both}.items()
+    assert {name for (name,) in rows} >= {f"tcp_{name}" for name in both}
+    with connected(f"{machines.url}&connect_timeout=3") as connection:
+        assert connection.info.get_parameters()["connect_timeout"] == "3"
+
+
+def test_a_child_that_outlives_the_holder_does_not_keep_its_turn(machines: Machines) -> None:
+    with connected(machines.url) as connection:
+        assert not os.get_inheritable(connection.fileno())
 
 
 # --- a connection that does not last ----------------------------------------------------------------------------------
@@ -297,9 +318,10 @@ def test_a_server_that_is_gone_is_told(tmp_path: Path) -> None:
 
 
 def test_a_password_that_the_driver_repeats_is_not_shown(tmp_path: Path) -> None:
-    said = told_by(f"postgresql+psycopg://me:s3cret@/state?host={tmp_path}/s3cret")
-    assert "/***/" in said
-    assert "s3cret" not in said
+    for given in ("me:s3cret@/state?", "me@/state?password=s3cret&"):
+        said = told_by(f"postgresql+psycopg://{given}host={tmp_path}/s3cret")
+        assert "/***/" in said
+        assert "s3cret" not in said
 
 
 def test_a_server_that_goes_while_one_calls_is_told(machines: Machines) -> None:
