@@ -18,6 +18,7 @@ from pytest_pipeline.record import schema
 BUSY_SECONDS = 30
 """How long a process waits for another one that writes."""
 
+_GATES = {"pipeline_gates"}  # the forges' table of GitHub's limits, which may come before the store's
 _SMALLEST = 512  # bytes of an SQLite file that holds anything
 _LEFT = "It was left as it is."
 _ANOTHER = "Move it away, or name another store with --pipeline-store URL."
@@ -128,7 +129,7 @@ class Database:
             if self._file and self._file.breaks_off(connection.exec_driver_sql("PRAGMA page_size").scalar_one()):
                 raise self._torn("the file breaks off")
             inspector = sa.inspect(connection)
-            tables = set(inspector.get_table_names())
+            tables = set(inspector.get_table_names()) - _GATES
             if not tables:
                 return False
             if schema.store.name not in tables:
@@ -168,7 +169,7 @@ class Database:
             with self._engine.execution_options(pipeline="bare").connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         with self._durable.begin() as connection:
-            if sa.inspect(connection).get_table_names():
+            if set(sa.inspect(connection).get_table_names()) - _GATES:
                 return
             schema.metadata.create_all(connection)
             connection.execute(

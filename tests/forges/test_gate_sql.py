@@ -173,9 +173,10 @@ def test_both_sides_look_after_each_other_and_a_url_may_say_otherwise(machines: 
         assert connection.info.get_parameters()["connect_timeout"] == "3"
 
 
-def test_a_child_that_outlives_the_holder_does_not_keep_its_turn(machines: Machines) -> None:
+def test_no_child_inherits_the_connection_and_closing_closes_it(machines: Machines) -> None:
     with connected(machines.url) as connection:
         assert not os.get_inheritable(connection.fileno())
+    assert connection.closed
 
 
 # --- a connection that does not last ----------------------------------------------------------------------------------
@@ -315,6 +316,7 @@ def test_a_server_that_is_gone_is_told(tmp_path: Path) -> None:
     assert "postgresql+psycopg://me:***@/state, by which" in said
     assert "No such file or directory" in said
     assert "s3cret" not in said
+    assert "No such file or directory" in told_by(f"postgresql+psycopg://me:@/state?host={tmp_path}")
 
 
 def test_a_password_that_the_driver_repeats_is_not_shown(tmp_path: Path) -> None:

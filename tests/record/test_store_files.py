@@ -9,8 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from pytest_pipeline.errors import StoreError
+from pytest_pipeline.forges.gate_sql import SqlTurnstile
 from pytest_pipeline.record import database
 from pytest_pipeline.record.model import SessionRecord
 from pytest_pipeline.record.store import Store
@@ -93,6 +95,15 @@ def test_a_database_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
     before = path.read_bytes()
     refused(f"sqlite:///{path}", "a database of something else .* table customers")
     assert path.read_bytes() == before
+
+
+def test_a_gate_may_be_in_the_database_before_the_store(postgres_url: str) -> None:
+    with closing(SqlTurnstile(postgres_url, "0" * 32)) as turnstile:
+        assert turnstile.take()
+        with closing(database.Database(postgres_url)):
+            pass
+        with closing(database.Database(postgres_url)) as again, again.reading() as connection:
+            assert {"pipeline_gates", "pipeline_store"} < set(sa.inspect(connection).get_table_names())
 
 
 @pytest.mark.parametrize(
