@@ -53,10 +53,6 @@ _CREATE = sa.text(
 )
 
 
-class _LostError(ForgeError):
-    """The connection broke; nothing is known of the last statement."""
-
-
 class SqlTurnstile:
     """Where the processes of all machines that share a token and a database meet.
 
@@ -133,13 +129,13 @@ class SqlTurnstile:
         return True
 
     def _done(self, work: Callable[[sa.Connection], _Found]) -> _Found:
-        """Do it; and where the connection broke and no turn hung on it, once more with another."""
+        """Do it; and where an older connection fails on which no turn hangs, once more with a new one."""
         if self._lost:
             raise ForgeError(self._lost)
         again = self._connection is not None and not self._has_turn
         try:
             return self._once(work)
-        except _LostError:
+        except ForgeError:
             if not again:
                 raise
         return self._once(work)
@@ -159,12 +155,11 @@ class SqlTurnstile:
             raise
 
     def _told(self, error: exc.SQLAlchemyError) -> ForgeError:
-        lost = isinstance(error, exc.DBAPIError) and error.connection_invalidated
         lines = str(error.orig if isinstance(error, exc.DBAPIError) else error).strip().splitlines()
         said = next(iter(lines), type(error).__name__).rstrip(".")
         for secret in self._secrets:
             said = said.replace(secret, "***")
-        return (_LostError if lost else ForgeError)(
+        return ForgeError(
             f"The database {self._where}, by which all machines share GitHub's limits, cannot be used: {said}. "
             "Look at that database, or name another store with --pipeline-store URL."
         )

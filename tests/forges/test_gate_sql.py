@@ -311,8 +311,16 @@ def test_a_wrong_password_is_told_and_not_shown(machines: Machines) -> None:
     assert "wr0ng-one" not in said + told_by(asked.render_as_string())
 
 
-def test_a_server_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_server_that_is_gone_is_told_and_not_asked_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(engine: sa.Engine) -> sa.Connection:
+        asked.append(engine)
+        return real(engine)
+
+    asked: list[sa.Engine] = []
+    real = sa.Engine.connect
+    monkeypatch.setattr(sa.Engine, "connect", connect)
     said = told_by(f"postgresql+psycopg://me:s3cret@/state?host={tmp_path}")
+    assert len(asked) == 1
     assert "postgresql+psycopg://me:***@/state, by which" in said
     assert "No such file or directory" in said
     assert "s3cret" not in said
