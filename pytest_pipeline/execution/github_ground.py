@@ -13,8 +13,9 @@ from pytest_pipeline.events import ForgeWaiting
 from pytest_pipeline.execution.ground import Plot, Wish
 from pytest_pipeline.execution.layout import Layout
 from pytest_pipeline.execution.target import MIRRORED, Target, find_target, mirror, mirror_of
-from pytest_pipeline.forges.gate import Gate, gate_directory, token_id
+from pytest_pipeline.forges.gate import gate_directory, token_id
 from pytest_pipeline.forges.gate_limits import limits_of, told
+from pytest_pipeline.forges.gate_opening import open_gate
 from pytest_pipeline.forges.github.address import Address
 from pytest_pipeline.forges.github.connection import Connection
 from pytest_pipeline.forges.github.remote import Remote
@@ -65,13 +66,15 @@ class GitHubGround:
     def connect(self, on_wait: Callable[[str, float], None]) -> Connection:
         """A connection through the gate of the token; closed with this ground."""
         name = token_id(self.address.api_url, self.token.reveal())
-        gate = Gate(
+        gate = open_gate(
+            self.settings.store,
             gate_directory(os.environ),
             name,
             limits_of(self.settings.forge_pace),
-            on_wait=on_wait,
+            on_wait,
             repository=self.address.full_name,
         )
+        self._closing.callback(gate.close)
         connection = Connection.open(self.address, self.token, gate)
         self._closing.callback(connection.close)
         return connection
