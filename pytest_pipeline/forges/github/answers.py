@@ -164,10 +164,11 @@ def deleted(answer: Answer) -> bool:
 def refusal(what: str, answer: Answer) -> str:
     """The sentences for the user: what was not done, what GitHub said, and what to do next."""
     status = f"status {answer.status}" if answer.status != LOST else "no answer"
-    return f"GitHub did not {what} ({status}: {answer.text}). {_remedy(answer)}"
+    return f"GitHub did not {what} ({status}: {answer.text}). {remedy(answer)}"
 
 
-def _remedy(answer: Answer) -> str:
+def remedy(answer: Answer) -> str:
+    """What to do about an answer that is a refusal or none, as a sentence."""
     if answer.limited:
         return "Wait some minutes and start again with fewer tasks at a time."
     if answer.uncertain:
