@@ -114,7 +114,8 @@ def repository(api: str, hosted: Hosted, token: Token) -> Json:
     """A full repository; its merge settings only for those who may write."""
     settings = hosted.settings
     web = api.removesuffix("/api/v3")
-    may_write = token.permission == "write"
+    may_write = token.may("contents")
+    users = may_write or token.fine_grained  # what is told of permissions is the user's
     at = f"{api}/repos/{hosted.full_name}"
     body: Json = {f"{name}_url": f"{at}/{name}" for name in _OF_REPOSITORY}
     body |= dict.fromkeys((*_COUNTS, "network_count", "subscribers_count"), 0)
@@ -137,7 +138,7 @@ def repository(api: str, hosted: Hosted, token: Token) -> Json:
         "url": at,
         "html_url": f"{web}/{hosted.full_name}",
         "clone_url": f"{web}/{hosted.full_name}.git",
-        "permissions": {"admin": False, "maintain": False, "push": may_write, "triage": may_write, "pull": True},
+        "permissions": {"admin": False, "maintain": False, "push": users, "triage": users, "pull": True},
     }
     if may_write:
         names = ("squash_merge", "merge_commit", "rebase_merge", "update_branch")
@@ -181,22 +182,40 @@ def rules(hosted: Hosted, rule: Rule) -> list[Json]:
     """The rules of rulesets that are active for a branch."""
     if not rule.ruleset:
         return []
-    source = {"ruleset_source_type": "Repository", "ruleset_source": hosted.full_name, "ruleset_id": 1}
-    found: list[Json] = []
+    source: Json = {"ruleset_source_type": "Repository", "ruleset_source": hosted.full_name, "ruleset_id": rule.number}
+    found: list[Json] = [{"type": each, **source} for each in rule.others]
     if rule.required:
         checks = [{"context": each} for each in rule.required]
         parameters = {"strict_required_status_checks_policy": rule.strict, "required_status_checks": checks}
+        parameters |= {"do_not_enforce_on_create": not rule.on_create}
         found.append({"type": "required_status_checks", "parameters": parameters, **source})
-    if rule.reviews or not rule.pushes:
+    if rule.reviews or not rule.pushes or rule.methods:
         parameters = {
             "required_approving_review_count": rule.reviews,
             "dismiss_stale_reviews_on_push": False,
             "require_code_owner_review": False,
             "require_last_push_approval": False,
             "required_review_thread_resolution": False,
-        }
+        } | ({"allowed_merge_methods": list(rule.methods)} if rule.methods else {})
         found.append({"type": "pull_request", "parameters": parameters, **source})
     return found
+
+
+def ruleset(api: str, hosted: Hosted, rule: Rule) -> Json:
+    """A ruleset; who may bypass it is told for the one who asks alone."""
+    return {
+        "id": rule.number,
+        "name": f"Ruleset {rule.number}",
+        "target": "branch",
+        "source_type": "Repository",
+        "source": hosted.full_name,
+        "enforcement": "active",
+        "current_user_can_bypass": rule.bypass,
+        "node_id": _node("RepositoryRuleset", rule.number),
+        "_links": {"self": {"href": f"{api}/repos/{hosted.full_name}/rulesets/{rule.number}"}},
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
 
 
 def commit(api: str, hosted: Hosted, sha: str) -> Json:

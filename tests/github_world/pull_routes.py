@@ -89,7 +89,7 @@ def list_pulls(call: Call) -> Answer:
     return page(ordered, call.request, call.url)
 
 
-@route("POST", "/pulls")
+@route("POST", "/pulls", writes="pull_requests")
 def post_pull(call: Call) -> Answer:
     """Open one."""
     wish = call.request.json()
@@ -133,7 +133,7 @@ def _refuse_empty(call: Call, branch: str, base: str) -> None:
         raise Refusal(invalid("PullRequest", code="custom", message=text))
 
 
-@route("PATCH", r"/pulls/(\d+)")
+@route("PATCH", r"/pulls/(\d+)", writes="pull_requests")
 def patch_pull(call: Call, number: str) -> Answer:
     """Edit, close, reopen."""
     pull, wish = _pull(call, number), call.request.json()
@@ -159,7 +159,7 @@ def put_merge(call: Call, number: str) -> Answer:
     return Answer(200, {"sha": made, "merged": True, "message": "Pull Request successfully merged"})
 
 
-@route("PUT", r"/pulls/(\d+)/update-branch")
+@route("PUT", r"/pulls/(\d+)/update-branch", writes="pull_requests")
 def put_update_branch(call: Call, number: str) -> Answer:
     """Merge the base into the head."""
     pull = _pull(call, number)

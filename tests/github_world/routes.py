@@ -70,21 +70,23 @@ class Call:
 
 
 Route = Callable[..., Answer]
-_ROUTES: list[tuple[str, re.Pattern[str], Route, bool]] = []
+_ROUTES: list[tuple[str, re.Pattern[str], Route, str]] = []
 
 
-def route(method: str, pattern: str, *, writes: bool | None = None) -> Callable[[Route], Route]:
-    """Register a route below ``/repos/owner/name``; its groups are the function's arguments after the call."""
+def route(method: str, pattern: str, *, writes: str = "contents") -> Callable[[Route], Route]:
+    """Register a route below ``/repos/owner/name``; its groups are the function's arguments after the call.
+
+    ``writes`` is the permission that it needs, unless it is a GET.
+    """
 
     def register(function: Route) -> Route:
-        needs = method != "GET" if writes is None else writes
-        _ROUTES.append((method, re.compile(pattern), function, needs))
+        _ROUTES.append((method, re.compile(pattern), function, "" if method == "GET" else writes))
         return function
 
     return register
 
 
-def _candidates(rest: str) -> Iterator[tuple[str, Route, bool, tuple[str, ...]]]:
+def _candidates(rest: str) -> Iterator[tuple[str, Route, str, tuple[str, ...]]]:
     for method, pattern, function, writes in _ROUTES:
         match = pattern.fullmatch(rest)
         if match:
@@ -100,8 +102,8 @@ def dispatch(call: Call, rest: str) -> Answer:
     for method, function, writes, arguments in _candidates(rest):
         if method != call.request.method:
             continue
-        if writes and call.token.permission != "write":
-            raise Refusal(error(403, NOT_ACCESSIBLE, headers={"X-Accepted-GitHub-Permissions": "contents=write"}))
+        if writes and not call.token.may(writes):
+            raise Refusal(error(403, NOT_ACCESSIBLE, headers={"X-Accepted-GitHub-Permissions": f"{writes}=write"}))
         if writes and call.hosted.settings.archived:
             raise Refusal(error(403, "Repository was archived so is read-only."))
         return function(call, *arguments)
@@ -136,6 +138,14 @@ def get_branch(call: Call, name: str) -> Answer:
 def get_rules(call: Call, name: str) -> Answer:
     """The rules of rulesets; also for a branch that is not there."""
     return page(bodies.rules(call.hosted, call.hosted.rule(name)), call.request, call.url)
+
+
+@route("GET", r"/rulesets/(\d+)")
+def get_ruleset(call: Call, number: str) -> Answer:
+    """A ruleset."""
+    known = (rule for rule in call.hosted.rules.values() if rule.ruleset and str(rule.number) == number)
+    found = next(known, None)
+    return error(404, "Not Found") if found is None else Answer(200, bodies.ruleset(call.api, call.hosted, found))
 
 
 @route("GET", "/commits/(.+)/status")

@@ -14,7 +14,7 @@ class Token:
     Args:
         text: the secret.
         login: whose it is.
-        permission: write, read, or none: then private repositories are not found.
+        permission: write; contents: all but pull requests; read; or none: then private repositories are not found.
         fine_grained: one that cannot read check runs.
     """
 
@@ -22,6 +22,10 @@ class Token:
     login: str
     permission: str = "write"
     fine_grained: bool = False
+
+    def may(self, permission: str) -> bool:
+        """Whether it may write ``contents`` or ``pull_requests``."""
+        return self.permission == "write" or self.permission == permission
 
 
 @dataclass
@@ -77,6 +81,11 @@ class Rule:
         reviews: so many approvals are missing for ever.
         pushes: whether it may be pushed to directly.
         ruleset: it is part of a ruleset, not of classic branch protection.
+        number: the ruleset's id.
+        bypass: who asks may bypass the ruleset: never, always, pull_requests_only or exempt.
+        on_create: whether checks are demanded of a new branch, too.
+        methods: the merge methods that the rule about pull requests allows; none: it does not say.
+        others: more rules of the ruleset, by their types. They are shown, but nothing is refused because of them.
     """
 
     required: tuple[str, ...] = ()
@@ -84,6 +93,11 @@ class Rule:
     reviews: int = 0
     pushes: bool = True
     ruleset: bool = False
+    number: int = 1
+    bypass: str = "never"
+    on_create: bool = False
+    methods: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

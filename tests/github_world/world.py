@@ -91,7 +91,7 @@ class GitHubWorld:
         return self.clock()
 
     def add_token(self, login: str = LOGIN, permission: str = "write", *, fine_grained: bool = False) -> str:
-        """A new token; ``permission`` is write, read or none."""
+        """A new token; ``permission`` is write, contents (no pull requests), read or none."""
         text = f"{'github_pat' if fine_grained else 'ghp'}_{secrets.token_hex(18)}"
         self._tokens[text] = Token(text, login, permission, fine_grained)
         return text
@@ -255,7 +255,7 @@ class GitHubWorld:
         if hosted is None or (hosted.settings.private and token.permission == "none"):
             return plain(404, "Repository not found.\n")
         pushes = RECEIVE in (service, request.query.get("service"))
-        if pushes and token.permission != "write":
+        if pushes and not token.may("contents"):
             return plain(403, f"Permission to {hosted.full_name}.git denied to {token.login}.\n")
         if pushes and hosted.settings.archived:
             return plain(403, "This repository was archived so it is read-only.\n")

@@ -108,11 +108,10 @@ def demands(base: Rules, work: Rules, prefix: str, *, merges: bool) -> tuple[Dem
 
 def _of_base(rule: _Rule, *, merges: bool) -> Iterator[Demand]:
     if rule.type in ("required_status_checks", "workflows"):
-        strict = rule.parameters.get("strict_required_status_checks_policy")
+        strict = ", up to date with its base" if rule.parameters.get("strict_required_status_checks_policy") else ""
+        start = "" if rule.may_be_unmet_at_first else "; runs can only start where they are"
         yield rule.note(
-            f"demands the {rule.checks} of each pull request{', up to date with its base' if strict else ''}, "
-            "so each waits for them"
-            + ("" if rule.may_be_unmet_at_first else "; runs must start where they have passed")
+            f"wants the {rule.checks} to be green in each pull request{strict}, which waits for that{start}"
         )
     elif rule.type == "pull_request":
         yield from _reviews(rule) if merges else ()
@@ -131,7 +130,7 @@ def _of_base(rule: _Rule, *, merges: bool) -> Iterator[Demand]:
 def _of_work(rule: _Rule, *, merges: bool) -> Iterator[Demand]:
     if rule.type in ("required_status_checks", "workflows"):
         if not rule.may_be_unmet_at_first:
-            what = f"takes new commits only after the {rule.checks} have passed, so no task can push its branch"
+            what = f"wants the {rule.checks} to be green before it takes a commit, so no task can push its branch"
             yield rule.failed(what, _BYPASS, liftable=True)
     elif rule.type == "deletion":
         if merges:

@@ -112,11 +112,11 @@ class Preflight:
                 yield Finding.failed(subject, str(error))
 
     def _seen(self, answer: Answer) -> Finding:
-        if not answer.ok:
+        if not answer.ok or not isinstance(answer.body, dict):
             where = "no answer" if answer.status == LOST else f"status {answer.status}"
             what = f"{self._client.base_url} does not show {self._name} to this token ({where}: {answer.text})."
             return Finding.failed("repository", what, remedy(answer))
-        name = str(answer.body["full_name"])
+        name = str(answer.body.get("full_name") or self._name)
         if name.lower() != self._name.lower():
             return Finding.failed("repository", f"{self._name} is called {name} now.", f"Name it so: --repo {name}.")
         if answer.body.get("archived"):
@@ -149,6 +149,7 @@ class Preflight:
                     "--dry-run",
                     "--quiet",
                     "--no-verify",
+                    "--recurse-submodules=no",
                     "--",
                     self._push_url,
                     refspec,
@@ -165,7 +166,7 @@ class Preflight:
         answer = self._reader.answer(lambda: self._client.change("POST", "pulls", CallKind.WRITE, body))
         if answer.status == 422 and not answer.limited:
             yield Finding.good("pull requests", f"This token may open pull requests in {self._name}.")
-        elif answer.status in (403, 404) and not answer.limited:
+        elif answer.status == 404 or _forbidden(answer):
             what = f"This token may not open pull requests in {self._name} (status {answer.status}: {answer.text})."
             yield Finding.failed("pull requests", what, _opening(answer))
         else:
@@ -175,7 +176,7 @@ class Preflight:
         base = self._rules_of(intent.base)
         work = self._rules_of(intent.branch) if base is not None else None
         yield from judge_methods(self._name, repository, base or (), intent.methods)
-        if repository.get("delete_branch_on_merge"):
+        if intent.methods and repository.get("delete_branch_on_merge"):
             yield Finding.note("merge", f"{self._name} deletes merged branches itself, which is fine.")
         if base is None or work is None:
             yield Finding.note(SUBJECT, f"{self._name} has no rulesets: its plan or its server knows none.")
@@ -191,7 +192,7 @@ class Preflight:
     def _rules_of(self, branch: str) -> Rules | None:
         """The rules that a branch of that name has, or would have; None where GitHub knows no rulesets."""
         found = self._reader.answer(lambda: self._client.pages(f"rules/branches/{self._client.quoted(branch)}"))
-        if found.status == 404 or (found.status == 403 and found.says("upgrade to")):
+        if found.status == 404 or (_forbidden(found) and found.says("upgrade to")):
             return None
         if not found.ok:
             raise ForgeError(refusal(f"show the rules of {branch}", found))
@@ -208,17 +209,22 @@ class Preflight:
         return answer.ok and answer.body.get("current_user_can_bypass") in _MAY_BYPASS
 
     def _readable_checks(self, rule: Rule, revision: str) -> Iterator[Finding]:
-        at = f"commits/{self._client.quoted(revision)}"
-        statuses = self._reader.answer(lambda: self._client.get(f"{at}/status", {"per_page": "1"}))
-        if statuses.status == 403:
+        if not self._may_read(f"commits/{self._client.quoted(revision)}/status"):
             what = f"This token may not read the commit statuses of {self._name}."
-            yield Finding.failed("checks", what, "Give it the permission statuses: read, or say `checks: none`.")
-        runs = self._reader.answer(lambda: self._client.get(f"{at}/check-runs", {"per_page": "1"}))
+            yield Finding.failed("checks", what, "Give it the permission commit statuses: read, or say `checks: none`.")
+        if self._may_read(f"commits/{self._client.quoted(revision)}/check-runs"):
+            return
         what = f"This token may not read the check runs of {self._name}; fine-grained tokens cannot"
-        if runs.status == 403 and rule is Rule.ALL:
+        if rule is Rule.ALL:
             yield Finding.failed("checks", f"{what}.", "Use a classic token or an app's, or say `checks: required`.")
-        elif runs.status == 403:
+        else:
             yield Finding.note("checks", f"{what}. A required one that fails is waited for until the time is up.")
+
+    def _may_read(self, path: str) -> bool:
+        answer = self._reader.answer(lambda: self._client.get(path, {"per_page": "1"}))
+        if not answer.ok and not _forbidden(answer):
+            raise ForgeError(refusal(f"show {path} of {self._name}", answer))
+        return answer.ok
 
     def _budget(self, budget: Callable[[], Budget] | None) -> Iterator[Finding]:
         if budget is None:
@@ -227,9 +233,13 @@ class Preflight:
         yield Finding.good("budget", found.sentence) if found.fits else Finding.failed("budget", found.sentence)
 
 
+def _forbidden(answer: Answer) -> bool:
+    return answer.status == 403 and not answer.limited
+
+
 def _remote(said: str) -> str:
     """What the server said, or the last line of git."""
-    lines = re.findall(r"remote: (.+)", said) or said.splitlines()[-1:]
+    lines = re.findall(r"remote: (.+)", said) or [said.splitlines()[-1].rpartition(" and printed: ")[2]]
     return " ".join(line.strip() for line in lines).rstrip(".")
 
 

@@ -92,6 +92,8 @@ def _read(described: Described, sha: str) -> None:
         ("/commits/{commit_sha}/pulls", f"/commits/{sha}/pulls"),
         ("/branches/{branch}", "/branches/main"),
         ("/rules/branches/{branch}", "/rules/branches/main"),
+        ("/rulesets/{ruleset_id}", "/rulesets/1"),
+        ("/rulesets/{ruleset_id}", "/rulesets/9"),
     ]:
         described.ask("GET", DESCRIBED + route, REPO + path)
     for path in ("/user", "/rate_limit"):
@@ -129,7 +131,7 @@ def test_every_answer_is_as_github_describes_it(description: dict[str, Any], wor
     demo.commit("side", {"side.txt": "1"})
     demo.set_check("topic", Check("build"))
     demo.set_check("topic", Check("deploy", kind="status"))
-    demo.protect("main", Rule(required=("build",), reviews=1, ruleset=True))
+    demo.protect("main", Rule(("build",), reviews=1, ruleset=True, methods=("squash",), others=("creation",)))
     described = Described(description, world)
     _read(described, demo.branches()["topic"])
     demo.protect("main", Rule())
