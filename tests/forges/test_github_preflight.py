@@ -9,14 +9,18 @@ import pytest
 from pytest_pipeline.errors import ForgeError
 from pytest_pipeline.findings import Finding, Level
 from pytest_pipeline.forges.gate_budget import Budget
+from pytest_pipeline.forges.github.address import Address
 from pytest_pipeline.forges.github.checks import Rule as Checks
 from pytest_pipeline.forges.github.client import Client
 from pytest_pipeline.forges.github.preflight import Intent, Preflight
+from pytest_pipeline.forges.github.push import push_environment
+from pytest_pipeline.forges.github.token import Token
 from pytest_pipeline.host.git import Repository
 from tests.forges.github_scene import BASE, NAME, WORK, Scene, scene_in
 from tests.github_world import Hosted, Rule, faults
 from tests.github_world.answers import Answer
 
+NO_RULES = f"No ruleset demands anything of branches such as {BASE}"
 RULESET = Rule(ruleset=True)
 EXCLUDE = "Exclude refs/heads/pipeline/** from that ruleset (Settings > Rules > Rulesets)"
 BYPASS = f"{EXCLUDE}, or put this token's user on its bypass list."
@@ -35,10 +39,11 @@ class Desk:
     def ask(self, budget: Callable[[], Budget] | None = None, url: str | None = None) -> tuple[Finding, ...]:
         scene = self.scene
         client = Client(self.name, scene.token, base_url=url or scene.world.url, gate=scene.gate, timeout=20)
+        address, token = Address.parse(self.name, api_url=scene.world.url), Token(scene.token, "a test")
         preflight = Preflight(
             client,
-            push_url=scene.world.git_url(self.name),
-            push_environment=scene.push_environment,
+            push_url=address.push_url,
+            push_environment=lambda: push_environment(address, token),
             git=Repository(scene.work.git_dir),
             waiting=scene.time.waiting,
         )
@@ -76,7 +81,7 @@ def test_when_all_is_well_each_thing_is_said_to_be(desk: Desk) -> None:
         Finding.good("push", f"This token may push to {NAME}."),
         Finding.good("pull requests", f"This token may open pull requests in {NAME}."),
         Finding.good("merge", f"{NAME} allows the merge method squash."),
-        Finding.good("rules", f"No ruleset demands anything of branches such as {BASE}."),
+        Finding.good("rules", f"{NO_RULES} (classic protection shows only once there is one)."),
         Finding.good("budget", "It fits."),
     )
     assert desk.scene.time.sleeps == []
@@ -262,6 +267,13 @@ def test_a_git_that_does_not_get_through_is_no_missing_permission(desk: Desk) ->
     assert said.startswith(f"git could not ask {desk.scene.url} for a push: fatal: unable to access")
     assert said.endswith("Look whether the server answers git as well (a proxy, a firewall), and start again.")
     assert desk.scene.time.now == 15.0
+
+
+def test_a_server_that_repeats_the_token_does_not_get_it_shown(desk: Desk) -> None:
+    token = Token(desk.scene.token, "a test")
+    echo = Answer(403, raw=f"You sent {token.basic}".encode(), media="text/plain")
+    desk.scene.world.faults.add("GET *info/refs", faults.answered(echo))
+    assert desk.no()[1].startswith(f"This token may not push to {NAME} (git was told: You sent ***). Give")
 
 
 # --- merges -----------------------------------------------------------------------------------------------------------

@@ -184,7 +184,8 @@ class Preflight:
         found = list(self._demanded(intent, base, work))
         yield from found
         if not found:
-            yield Finding.good(SUBJECT, f"No ruleset demands anything of branches such as {intent.base}.")
+            what = f"No ruleset demands anything of branches such as {intent.base}"
+            yield Finding.good(SUBJECT, f"{what} (classic protection shows only once there is one).")
         counted = intent.rule is Rule.ALL or (intent.rule is Rule.REQUIRED and required_by_rules(base))
         if counted and intent.methods:
             yield from self._readable_checks(intent.rule, str(repository.get("default_branch") or "main"))
