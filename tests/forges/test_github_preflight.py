@@ -103,6 +103,7 @@ def test_it_costs_four_calls_and_the_first_request_of_a_push(desk: Desk) -> None
 def test_nothing_on_github_is_changed(desk: Desk, there: bool) -> None:
     if there:
         desk.scene.open({"new": "1"})
+        desk.hosted.commit(BASE, {"more": "1"})
     desk.protect(replace(RULESET, required=("build",), on_create=True, others=("creation", "deletion")))
     before = dict(desk.hosted.branches()), {number: pull.now for number, pull in desk.hosted.pulls.items()}
     desk.intent = replace(desk.intent, rule=Checks.ALL)
@@ -174,9 +175,9 @@ def test_a_short_outage_is_waited_out(desk: Desk) -> None:
 
 
 def test_what_is_no_github_is_told(desk: Desk) -> None:
-    odd = faults.answered(Answer(200, ["welcome"]))
-    desk.scene.world.faults.add("GET /repos/*", odd)
-    assert "does not show octo/example to this token (status 200: nothing)." in repository_alone(desk)
+    for odd in (["welcome"], {"hello": "world"}):
+        desk.scene.world.faults.add("GET /repos/*", faults.answered(Answer(200, odd)))
+        assert "does not show octo/example to this token (status 200: nothing)." in repository_alone(desk)
     away = faults.answered(Answer(301, {}, {"Location": "https://elsewhere.example/"}))
     desk.scene.world.faults.add("GET /repos/*", away)
     assert repository_alone(desk) == (f"GitHub points elsewhere. Look at the API's address, {desk.scene.world.url}.")
@@ -406,6 +407,7 @@ def test_a_rule_that_is_not_known_is_a_note_by_its_name(desk: Desk, kind: str) -
     said = f"has the rule {kind} for the pipeline's branches, which only a push or a merge puts to test."
     assert Finding.note("rules", f"Ruleset 1 of {NAME} {said}") in desk.ask()
     assert len(desk.told()) == 1
+    assert desk.scene.asked("GET", "/rulesets/1") == 0
 
 
 def test_that_bases_stay_is_a_note(desk: Desk) -> None:
@@ -427,8 +429,9 @@ def test_a_ruleset_that_may_be_bypassed_does_not_hinder_a_push(desk: Desk, bypas
 
 def test_a_ruleset_that_is_not_shown_hinders(desk: Desk) -> None:
     desk.protect(replace(RULESET, bypass="always", others=("creation",)))
-    desk.scene.world.faults.add("GET *rulesets/1", faults.status(404, "Not Found"))
-    assert desk.no()[1].startswith(f"Ruleset 1 of {NAME} lets nobody make")
+    for refusal in (faults.status(404, "Not Found"), faults.html(404)):
+        desk.scene.world.faults.add("GET *rulesets/1", refusal)
+        assert desk.no()[1].startswith(f"Ruleset 1 of {NAME} lets nobody make")
 
 
 @pytest.mark.parametrize(
@@ -486,6 +489,15 @@ def test_only_checks_that_count_are_read(desk: Desk, rule: Checks, asked: bool) 
     assert desk.told() == []
     assert desk.scene.asked("GET", "/commits/main/status") == asked
     assert desk.scene.asked("GET", "/commits/main/check-runs") == asked
+    assert desk.scene.asked("GET", "/rulesets/1") == 0
+
+
+def test_checks_are_read_where_there_are_commits(desk: Desk) -> None:
+    desk.hosted.commit("trunk/main", {"new": "1"})
+    desk.hosted.settings.default_branch = "trunk/main"
+    desk.intent = replace(desk.intent, rule=Checks.ALL)
+    assert desk.told() == []
+    assert desk.scene.asked("GET", "/commits/trunk/main/status") == 1
 
 
 def test_a_token_that_may_not_read_check_runs_cannot_demand_all(desk: Desk) -> None:

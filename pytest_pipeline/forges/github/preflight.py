@@ -101,7 +101,7 @@ class Preflight:
             return
         checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
             ("push", lambda: self._push(intent, answer)),
-            ("pull requests", lambda: self._pull_requests(intent, answer)),
+            ("pull requests", lambda: self._pull_requests(intent)),
             (SUBJECT, lambda: self._rules(intent, answer.body)),
             ("budget", lambda: self._budget(budget)),
         ]
@@ -112,12 +112,12 @@ class Preflight:
                 yield Finding.failed(subject, str(error))
 
     def _seen(self, answer: Answer) -> Finding:
-        if not answer.ok or not isinstance(answer.body, dict):
+        name = answer.body.get("full_name") if answer.ok and isinstance(answer.body, dict) else None
+        if not name:
             where = "no answer" if answer.status == LOST else f"status {answer.status}"
             what = f"{self._client.base_url} does not show {self._name} to this token ({where}: {answer.text})."
             return Finding.failed("repository", what, remedy(answer))
-        name = str(answer.body.get("full_name") or self._name)
-        if name.lower() != self._name.lower():
+        if str(name).lower() != self._name.lower():
             return Finding.failed("repository", f"{self._name} is called {name} now.", f"Name it so: --repo {name}.")
         if answer.body.get("archived"):
             how = "Unarchive it (Settings > General > Danger Zone), or name another."
@@ -144,25 +144,14 @@ class Preflight:
         refspec = f"{intent.commit}:refs/heads/{intent.base}"
         try:
             with self._push_environment() as environment:
-                self._git.run(
-                    "push",
-                    "--dry-run",
-                    "--quiet",
-                    "--no-verify",
-                    "--recurse-submodules=no",
-                    "--",
-                    self._push_url,
-                    refspec,
-                    environment=environment,
-                )
+                self._git.run("push", "--dry-run", "--", self._push_url, refspec, environment=environment)
         except GitError as error:  # its text has the token masked only once it has left the context
             return str(error)
         return ""
 
-    def _pull_requests(self, intent: Intent, repository: Answer) -> Iterator[Finding]:
+    def _pull_requests(self, intent: Intent) -> Iterator[Finding]:
         """Ask for one that cannot be made: git allows no branch whose name ends in .lock."""
-        base = str(repository.body.get("default_branch") or "main")
-        body = {"title": _TITLE, "head": f"{intent.base}.lock", "base": base}
+        body = {"title": _TITLE, "head": f"{intent.base}.lock", "base": intent.base}
         answer = self._reader.answer(lambda: self._client.change("POST", "pulls", CallKind.WRITE, body))
         if answer.status == 422 and not answer.limited:
             yield Finding.good("pull requests", f"This token may open pull requests in {self._name}.")
@@ -188,7 +177,7 @@ class Preflight:
             yield Finding.good(SUBJECT, f"{what} (classic protection shows only once there is one).")
         counted = intent.rule is Rule.ALL or (intent.rule is Rule.REQUIRED and required_by_rules(base))
         if counted and intent.methods:
-            yield from self._readable_checks(intent.rule, str(repository.get("default_branch") or "main"))
+            yield from self._readable_checks(intent.rule, str(repository["default_branch"]))
 
     def _rules_of(self, branch: str) -> Rules | None:
         """The rules that a branch of that name has, or would have; None where GitHub knows no rulesets."""
@@ -201,8 +190,7 @@ class Preflight:
 
     def _demanded(self, intent: Intent, base: Rules, work: Rules) -> Iterator[Finding]:
         found = demands(base, work, intent.base.partition("/")[0], merges=bool(intent.methods))
-        hindering = {each.ruleset for each in found if each.liftable}
-        lifted = {ruleset for ruleset in sorted(hindering) if self._may_bypass(ruleset)}
+        lifted = {ruleset for ruleset in {each.ruleset for each in found if each.liftable} if self._may_bypass(ruleset)}
         yield from (each.finding for each in found if not (each.liftable and each.ruleset in lifted))
 
     def _may_bypass(self, ruleset: int) -> bool:
