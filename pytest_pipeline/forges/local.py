@@ -11,6 +11,7 @@ from pathlib import Path
 from pytest_pipeline.errors import BaseMovedError, ForgeError, HostError
 from pytest_pipeline.forges import local_merging
 from pytest_pipeline.forges.base import ChecksRule, Draft, MergeRequest, PullRequest, PullRequestState
+from pytest_pipeline.forges.leftovers import PREFIX, Leftover, OpenPullRequest, gather, refuse_kept
 from pytest_pipeline.forges.local_ledger import Intent, Ledger, Row
 from pytest_pipeline.host.git import RefUpdate, Repository
 
@@ -212,6 +213,41 @@ class LocalForge:
                 raise ForgeError(f"{branch} is at {found}, not at {head}, so it was not deleted. Look what moved it.")
         if still_open:
             self._ledger.close(branch)
+
+    @_told_as_forge_error()
+    def leftovers(self) -> tuple[Leftover, ...]:
+        """Everything that sessions left, in the order in which it can be removed."""
+        if not self._root.is_dir():
+            return ()
+        listed = self._git.text("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", _ref(PREFIX))
+        heads = {name: sha for sha, _, name in (line.partition(" ") for line in listed.splitlines())}
+        return gather(heads, self._open_pull_requests())
+
+    @_told_as_forge_error()
+    def remove(self, leftover: Leftover) -> tuple[OpenPullRequest, ...]:
+        """Close the pull requests from the branch and delete it; that it is gone already is fine.
+
+        Returns:
+            The pull requests that were closed.
+
+        Raises:
+            ForgeError: it is at another commit, or a pull request of another run or branch needs it.
+        """
+        name = leftover.branch.name
+        near = [each for each in self._open_pull_requests() if name in (each.branch, each.base)]
+        staying = [each.branch for each in near if each.branch and self.branch_head(each.branch) is not None]
+        refuse_kept(leftover.branch, near, staying)
+        self.delete_branch(name, leftover.head)
+        return tuple(each for each in near if each.branch == name)
+
+    def _open_pull_requests(self) -> list[OpenPullRequest]:
+        """All are marked: nobody but the pipeline opens one here."""
+        rows = [self._settled(row) for row in self._ledger.opened()]
+        return [
+            OpenPullRequest(row.number, self._url(row), row.branch, row.base, marked=True)
+            for row in rows
+            if row.state is PullRequestState.OPEN
+        ]
 
     def _url(self, row: Row) -> str:
         return f"local://{self.repository}/pull/{row.number}"

@@ -107,6 +107,10 @@ class Ledger:
         """Every pull request into a base branch, by number."""
         return self._select("base = ? ORDER BY number", base)
 
+    def opened(self) -> list[Row]:
+        """Every pull request that was not merged or closed, by number."""
+        return self._select("state = ? ORDER BY number", PullRequestState.OPEN.value)
+
     def open(self, draft: Draft, head: str) -> Row:
         """The open or merged pull request of the draft's branch and base; a new one if there is none."""
         with self._connection() as connection:

@@ -98,9 +98,9 @@ class Scene:
             "GIT_ASKPASS": "false",
         }
 
-    def another(self, git: Repository | None = None) -> GitHubForge:
-        """A forge that remembers nothing, as in a process that is new; perhaps with a repository of its own."""
-        client = Client(NAME, self.token, base_url=self.world.url, gate=self.gate, timeout=20)
+    def another(self, git: Repository | None = None, gate: RecordingGate | None = None) -> GitHubForge:
+        """A forge that remembers nothing, as in a process that is new; one for another thread has its own gate."""
+        client = Client(NAME, self.token, base_url=self.world.url, gate=gate or self.gate, timeout=20)
         self._clients.append(client)
         return GitHubForge(
             client,

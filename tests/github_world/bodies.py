@@ -292,6 +292,15 @@ def _end(api: str, hosted: Hosted, branch: str, sha: str, token: Token) -> Json:
     return {"label": label, "ref": branch, "sha": sha, "user": owner, "repo": repository(api, hosted, token)}
 
 
+def _head(api: str, hosted: Hosted, pull: Pull, face: Face, token: Token) -> Json:
+    home = _end(api, hosted, pull.branch, face.head_sha, token)
+    if pull.fork is None:
+        return home
+    owner = pull.fork.partition("/")[0] or "ghost"
+    there = {**home["repo"], "full_name": pull.fork, "fork": True} if pull.fork else None
+    return {**home, "label": f"{owner}:{pull.branch}", "user": user(api, owner), "repo": there}
+
+
 def pull(api: str, hosted: Hosted, pull: Pull, face: Face, token: Token) -> Json:
     """A simple pull request, as lists hold it."""
     at = f"{api}/repos/{hosted.full_name}"
@@ -339,7 +348,7 @@ def pull(api: str, hosted: Hosted, pull: Pull, face: Face, token: Token) -> Json
         "closed_at": None if face.state == "open" else NOW,
         "merged_at": NOW if face.merged else None,
         "merge_commit_sha": face.merge_sha,
-        "head": _end(api, hosted, pull.branch, face.head_sha, token),
+        "head": _head(api, hosted, pull, face, token),
         "base": _end(api, hosted, face.base, pull.base_sha, token),
         "_links": {name: {"href": address} for name, address in links.items()},
         "author_association": "COLLABORATOR",

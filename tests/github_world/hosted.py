@@ -184,7 +184,8 @@ class Hosted:
                 if before.get(branch) != sha:
                     self._moved(branch, sha)
             for pull in self.open_pulls():
-                if pull.branch not in after or pull.now.base not in after:
+                gone = pull.fork is None and pull.branch not in after
+                if gone or pull.now.base not in after:
                     self.turn(pull, replace(pull.now, state="closed"))
 
     def _moved(self, branch: str, sha: str) -> None:
@@ -192,7 +193,7 @@ class Hosted:
         if sha not in self.checks:
             self.checks[sha] = [replace(check, made=made) for check in self.ci]
         for pull in self.open_pulls():
-            if pull.branch == branch:
+            if pull.branch == branch and pull.fork is None:
                 self.turn(pull, replace(pull.now, head_sha=sha))
                 self.forget_mergeability(pull)
             elif pull.now.base == branch:

@@ -81,7 +81,8 @@ def list_pulls(call: Call) -> Answer:
         face = pull.seen(call.world.tick, call.world.lag.lists)
         if face is None or (state != "all" and face.state != state) or (base and face.base != base):
             continue
-        if owner and (owner.lower() != call.hosted.owner.lower() or branch != pull.branch):
+        home = (pull.fork or call.hosted.full_name).partition("/")[0]
+        if owner and (owner.lower() != home.lower() or branch != pull.branch):
             continue
         found.append((pull.number, bodies.pull(call.api, call.hosted, pull, face, call.token)))
     newest_first = query.get("direction", "desc") == "desc"

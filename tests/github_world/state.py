@@ -145,7 +145,10 @@ class Face:
 
 @dataclass
 class Pull:
-    """A pull request: its faces over time, each with the number of REST requests there had been."""
+    """A pull request: its faces over time, each with the number of REST requests there had been.
+
+    ``fork`` is the repository that its head lies in, when that is not this one; "" is one that was deleted.
+    """
 
     number: int
     author: str
@@ -154,6 +157,7 @@ class Pull:
     base_sha: str
     faces: list[tuple[int, Face]] = field(default_factory=list)
     unknown_reads: int = 0
+    fork: str | None = None
     unknown_until: float = 0.0
 
     @property

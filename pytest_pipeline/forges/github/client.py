@@ -104,17 +104,20 @@ class Client:
         """
         return self._get(self._url(path), parameters or {})
 
-    def pages(self, path: str, key: str | None = None, parameters: Mapping[str, str] | None = None) -> Answer:
+    def pages(
+        self, path: str, key: str | None = None, parameters: Mapping[str, str] | None = None, *, most: int = _PAGES
+    ) -> Answer:
         """Read a list to its end; ``body`` is all of it.
 
         Args:
             path: below the repository.
             key: where the list is in the body; None: the body is the list.
             parameters: of the query.
+            most: so many pages of a hundred entries are read; a longer list is an error.
         """
         found: list[Any] = []
         answer = self._get(self._url(path), {"per_page": "100", **(parameters or {})})
-        for _ in range(_PAGES):
+        for _ in range(most):
             if not answer.ok:
                 return answer
             page = answer.body if key is None else (answer.body or {}).get(key)
@@ -123,7 +126,7 @@ class Client:
             if following is None:
                 return replace(answer, body=found)
             answer = self._get(following[1], {})
-        raise ForgeError(f"GitHub lists more than {_PAGES * 100} entries for {path}. Clean up the repository.")
+        raise ForgeError(f"GitHub lists more than {most * 100} entries for {path}. Clean up the repository.")
 
     def change(self, verb: str, path: str, kind: CallKind, body: Mapping[str, object] | None = None) -> Answer:
         """Change something of the repository, once: an answer that was lost is never asked for again here."""

@@ -17,8 +17,10 @@ from pytest_pipeline.forges.github.opening import Opening
 from pytest_pipeline.forges.github.readiness import Readiness
 from pytest_pipeline.forges.github.reading import Reader, read_pull_request
 from pytest_pipeline.forges.github.remote import Remote
+from pytest_pipeline.forges.github.sweeping import Sweeper
 from pytest_pipeline.forges.github.updating import Updating
 from pytest_pipeline.forges.github.waiting import Patience, Waiting
+from pytest_pipeline.forges.leftovers import Leftover, OpenPullRequest
 from pytest_pipeline.host.git import Repository
 
 
@@ -60,6 +62,7 @@ class GitHubForge:
         self._readiness = Readiness(self._reader)
         self._updating = Updating(self._reader, self._remote)
         self._merger = Merger(self._reader, self._remote)
+        self._sweeper = Sweeper(self._reader, self._remote, self.delete_branch)
         self._numbers: dict[str, int] = {}  # by branch: spares a list
         self._merged: dict[int, PullRequest] = {}  # what GitHub may deny for some minutes after an outage
 
@@ -196,3 +199,20 @@ class GitHubForge:
                 return
             if last or not answer.uncertain:
                 raise ForgeError(refusal(f"delete the branch {branch}", answer))
+
+    @_told_as_forge_error()
+    def leftovers(self) -> tuple[Leftover, ...]:
+        """Everything that sessions left, in the order in which it can be removed."""
+        return self._sweeper.leftovers()
+
+    @_told_as_forge_error()
+    def remove(self, leftover: Leftover) -> tuple[OpenPullRequest, ...]:
+        """Close our pull requests from the branch and delete it; that it is gone already is fine.
+
+        Returns:
+            The pull requests that were closed.
+
+        Raises:
+            ForgeError: it is at another commit, a pull request that is not ours needs it, or GitHub refuses.
+        """
+        return self._sweeper.remove(leftover)
