@@ -71,10 +71,18 @@ def pytest_load_initial_conftests(
 def pytest_configure(config: pytest.Config) -> None:
     """Build the settings once."""
     config.stash[PASSED_OVER] = []
-    config.stash[SETTINGS] = _settings(config)
+    config.stash[SETTINGS] = settings_of(config)
 
 
-def _settings(config: pytest.Config) -> Settings:
+def settings_of(config: pytest.Config) -> Settings:
+    """What command line and ini file say, before any plan is read.
+
+    Args:
+        config: pytest's configuration; it need not be configured.
+
+    Raises:
+        pytest.UsageError: a value cannot be used.
+    """
     given = {option.name: config.getoption(option.name, None) for option in OPTIONS if option.flag}
     if not config.stash.get(SCOPE_GIVEN, False):
         given.pop("repeat_scope", None)  # pytest-repeat's default is another one than ours

@@ -83,7 +83,7 @@ def open_session(
     ground = find_ground(settings, _one_base(chosen, plans), first.parent, rootdir, forge)
     with ExitStack() as undo:
         undo.callback(ground.close)
-        layout = Layout.create(_state_place(first.parent, rootdir) / settings.state_dir, new_session_id())
+        layout = Layout.create(state_place(first.parent, rootdir) / settings.state_dir, new_session_id())
         undo.callback(remove, str(layout.scratch))
         wish = _wish(settings, plans, layout.session, task_runs)
         plot = ground.prepare(layout, wish, observer.forge_waiting)
@@ -128,7 +128,7 @@ def _wish(settings: Settings, plans: Mapping[str, Plan], session: str, task_runs
     )
 
 
-def _state_place(plans: Path, rootdir: Path) -> Path:
+def state_place(plans: Path, rootdir: Path) -> Path:
     """The rootdir; where pytest found none and took a directory above the repository, the repository."""
     found = Repository.of_checkout(plans)
     top = found.work_tree.resolve() if found is not None and found.work_tree is not None else rootdir
