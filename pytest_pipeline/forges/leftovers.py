@@ -188,4 +188,4 @@ def _reason_to_keep(branch: OwnBranch, pull_requests: Iterable[OpenPullRequest],
 def _belongs(pull_request: OpenPullRequest, base: OwnBranch) -> bool:
     """Whether it is a task's, into the base of that task's own run."""
     task = OwnBranch.read(pull_request.branch or "") if pull_request.marked else None
-    return task is not None and (task.kind, base.kind, task.run) == (BranchKind.TASK, BranchKind.BASE, base.run)
+    return task is not None and (base.kind, task.run) == (BranchKind.BASE, base.run)

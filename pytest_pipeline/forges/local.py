@@ -234,15 +234,15 @@ class LocalForge:
             ForgeError: it is at another commit, or a pull request of another run or branch needs it.
         """
         name = leftover.branch.name
-        near = [each for each in self._open_pull_requests() if name in (each.branch, each.base)]
+        near = self._open_pull_requests(name)
         staying = [each.branch for each in near if each.branch and self.branch_head(each.branch) is not None]
         refuse_kept(leftover.branch, near, staying)
         self.delete_branch(name, leftover.head)
         return tuple(each for each in near if each.branch == name)
 
-    def _open_pull_requests(self) -> list[OpenPullRequest]:
-        """All are marked: nobody but the pipeline opens one here."""
-        rows = [self._settled(row) for row in self._ledger.opened()]
+    def _open_pull_requests(self, end: str | None = None) -> list[OpenPullRequest]:
+        """Those from or into a branch, or all; every one is marked, for nobody but the pipeline opens one here."""
+        rows = [self._settled(row) for row in self._ledger.opened() if end in (None, row.branch, row.base)]
         return [
             OpenPullRequest(row.number, self._url(row), row.branch, row.base, marked=True)
             for row in rows

@@ -106,6 +106,11 @@ def test_without_a_session_only_those_of_more_than_a_day_ago_are_taken(project: 
     )
     assert listed.lines[3].split()[:3] == ["1d", old, f"pipeline/{old}/run-01/base"]
     assert young not in listed.out
+    only = command_here(project, "clean", "--session", young)
+    assert only.lines[0] == (
+        f"Left on the forge local (forge) by session {young} of any age; 1 branch of other sessions not counted:"
+    )
+    assert old not in only.out
     assert command_here(project, "clean", "--yes").lines == [
         f"deleted: pipeline/{old}/run-01/base",
         "1 branch deleted, 0 still there.",

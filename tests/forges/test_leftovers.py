@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_pipeline.execution.layout import run_prefix, slug, task_slug
@@ -31,6 +31,7 @@ OTHERS = [
     f"{RUN}/plans.hello/final-state",
     f"{RUN}/plans.hello/batch-1",
     f"{RUN}/plans.hello/task-1",
+    f"{RUN}//batch-1-task-1-1",
     f"{RUN}/plans/hello/batch-1-task-1-1",
     f"{RUN}/plans hello/batch-1-task-1-1",
     f"{TASK}/x",
@@ -75,6 +76,7 @@ PATHS = st.lists(st.text("aB.-_ äß*~^:", min_size=1, max_size=6), min_size=1, 
 IDS = st.from_regex(r"[A-Z]{0,4}-?\d\w{0,4}([.-]\w+){0,2}", fullmatch=True)
 
 
+@example("plans/a.md", "I", "٣", "", 1)
 @given(PATHS, IDS, IDS, st.sampled_from(["", "-attempt-2", "-attempt-11"]), st.integers(1, 2000))
 def test_every_name_that_a_session_makes_is_ours(path: str, batch: str, task: str, again: str, run: int) -> None:
     session = new_session_id()
@@ -127,7 +129,9 @@ def test_what_somebody_else_needs_stays(foreign: OpenPullRequest, task_stays: bo
     task, base = gather({BASE: "b", TASK: "t"}, [foreign])
     assert (bool(task.kept), bool(base.kept)) == (task_stays, base_stays)
     for each in (task, base):
-        assert not each.kept or "pull request #8 (https://example.org/pull/8)" in each.kept
+        from_it = " from" if foreign.branch == each.branch.name else ""
+        assert not each.kept or each.kept.startswith("pull request #8 (https://example.org/pull/8), which the pipeline")
+        assert not each.kept or each.kept.endswith(f"is open{from_it or ' into'} it")
         assert all(mine.marked for mine in each.pull_requests)
 
 
