@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,16 +13,21 @@ from pytest_pipeline.events import ForgeWaiting
 from pytest_pipeline.execution.ground import Plot, Wish
 from pytest_pipeline.execution.layout import Layout
 from pytest_pipeline.execution.target import MIRRORED, Target, find_target, mirror, mirror_of
+from pytest_pipeline.findings import Finding, Level
+from pytest_pipeline.forges.base import ChecksRule
 from pytest_pipeline.forges.gate import gate_directory, token_id
 from pytest_pipeline.forges.gate_limits import limits_of, told
 from pytest_pipeline.forges.gate_opening import open_gate
 from pytest_pipeline.forges.github.address import Address
 from pytest_pipeline.forges.github.connection import Connection
+from pytest_pipeline.forges.github.preflight import Intent, Preflight
 from pytest_pipeline.forges.github.remote import Remote
 from pytest_pipeline.forges.github.token import TOKEN_VARIABLES, Token, find_token, forget_variables, shown_by
 from pytest_pipeline.host.git import Repository
 from pytest_pipeline.host.redaction import guarded
 from pytest_pipeline.settings import Settings
+
+_STRICTEST_FIRST = (ChecksRule.ALL, ChecksRule.REQUIRED, ChecksRule.NONE)
 
 
 @dataclass(frozen=True)
@@ -89,15 +94,39 @@ class GitHubGround:
         connection = self.connect(
             lambda reason, seconds: on_wait(ForgeWaiting(layout.session, reason, seconds, told(reason, seconds)))
         )
-        look = connection.remote(Repository.create(layout.scratch / "look.git"))
-        source, base = self._source(look, layout)
+        git = Repository.create(layout.scratch / "look.git")
+        findings = self.examine(connection, git, wish)
+        if not all(finding.ok for finding in findings):
+            raise SettingsError("\n".join(str(finding) for finding in findings if not finding.ok))
+        source, base = self._source(connection.remote(git), layout)
         forge = connection.forge(Repository.create(layout.hosted, alternates=[source.objects]))
-        target = (
-            replace(self.checkout, name=self.name)
-            if self.checkout
-            else Target(self.name, base, False, None, self.place)
+        target = self.checkout or Target(self.name, base, False, None, self.place)
+        return Plot(replace(target, name=self.name), source, base, forge, (*self._notes(), *_told(findings)))
+
+    def examine(self, connection: Connection, git: Repository, wish: Wish) -> tuple[Finding, ...]:
+        """What can be known before any agent is paid; nothing is changed on GitHub.
+
+        Args:
+            connection: to the repository.
+            git: an empty repository of ours in which git runs.
+            wish: what is going to be done.
+        """
+        tree = git.run("mktree").stdout.decode("ascii").strip()
+        intent = Intent(
+            base=f"{wish.prefix}/base",
+            branch=f"{wish.prefix}/plan/batch-1-task-1",
+            commit=git.commit_tree(tree, [], "Asked for, and never pushed", author=self.settings.author),
+            methods=wish.merge_methods,
+            rule=next(rule for rule in _STRICTEST_FIRST if rule in wish.checks),
         )
-        return Plot(target, source, base, forge, self._notes())
+        allowed = self.settings.forge_time
+        preflight = Preflight(
+            connection.client,
+            push_url=self.address.push_url,
+            push_environment=connection.environment,
+            git=git,
+        )
+        return preflight.findings(intent, lambda: connection.gate.budget(wish.task_runs, allowed=allowed))
 
     @property
     def name(self) -> str:
@@ -129,6 +158,11 @@ class GitHubGround:
     def close(self) -> None:
         """Let go of the connection; the environment has its token again."""
         self._closing.close()
+
+
+def _told(findings: Iterable[Finding]) -> Iterator[str]:
+    """What the header says of what was found: what is worth to know, and how long the limits will make it."""
+    return (str(finding) for finding in findings if finding.level is Level.NOTE or finding.subject == "budget")
 
 
 def find_address(

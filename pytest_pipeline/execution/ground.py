@@ -42,17 +42,15 @@ class Wish:
 
     Args:
         task_runs: how many tasks in all runs together.
-        merge_methods: the ways in which they are to be merged.
+        merge_methods: the ways in which they are to be merged; none where nothing is merged.
         checks: the rules about checks that they ask for.
-        merges: whether pull requests are merged at all.
-        sample: name of a base branch of the session.
+        prefix: what the names of a run's branches begin with.
     """
 
     task_runs: int
     merge_methods: tuple[str, ...]
     checks: tuple[str, ...]
-    merges: bool
-    sample: str
+    prefix: str
 
 
 class Ground(Protocol):

@@ -6,9 +6,10 @@ git and the forge again, as if we had not done it ourselves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 
-from pytest_pipeline.errors import BaseMovedError, FailureKind, TaskFailure
+from pytest_pipeline.errors import BaseMovedError, BehindError, FailureKind, TaskFailure
 from pytest_pipeline.events import TaskReference
 from pytest_pipeline.execution.outcome import judge
 from pytest_pipeline.execution.pipeline import Run
@@ -17,8 +18,8 @@ from pytest_pipeline.forges.base import ChecksRule, Draft, Forge, MergeRequest, 
 from pytest_pipeline.plans.model import Task
 from pytest_pipeline.settings import Settings
 
-CHECKS_TIMEOUT = 1800.0  # seconds that a forge may take to make up its mind about a pull request
 MERGE_TRIES = 50  # each lost to another merge into the same base, so something was done in between
+UPDATE_TRIES = 10  # each followed by all checks once more
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,22 @@ class Landing:
             forge.push(self.branch, commit, self.run.repository)
         with self.steps.step("pull request"):
             draft = Draft(self.branch, self.run.base_branch, self.title, self.text)
-            pull_request = forge.ensure_pull_request(draft)
+            pull_request = replace(forge.ensure_pull_request(draft), head=commit)  # REST may lag behind the push
             self._note(pull_request)
-        with self.steps.step("checks"):
-            pull_request = forge.wait_until_ready(pull_request, ChecksRule.REQUIRED, CHECKS_TIMEOUT)
+        with (
+            self.steps.step("checks"),
+            contextlib.suppress(BehindError),
+        ):  # it is brought up to date when its turn comes
+            pull_request = self._ready(pull_request)
         if not self.settings.auto_merge:
             with self.steps.step("outcome"):
                 self._confirm_open(commit)
             return
         with self.steps.step("merge"):
-            self._note(self._merge(pull_request, commit))
-            forge.delete_branch(self.branch, commit)
+            with self.run.merging():
+                merged = self._merge(pull_request)
+            self._note(merged)
+            forge.delete_branch(self.branch, merged.head)
         with self.steps.step("outcome"):
             self._confirm_merged(tree)
 
@@ -86,18 +92,36 @@ class Landing:
         if pull_request.merge_commit:
             self.facts["merge_commit"] = pull_request.merge_commit
 
-    def _merge(self, pull_request: PullRequest, commit: str) -> PullRequest:
-        """Merge into whatever the base is now; only another merge into it may come in between."""
-        forge, tries = self.run.forge, MERGE_TRIES
+    def _ready(self, pull_request: PullRequest) -> PullRequest:
+        return self.run.forge.wait_until_ready(
+            pull_request, ChecksRule(self.settings.checks), self.settings.checks_time
+        )
+
+    def _merge(self, pull_request: PullRequest) -> PullRequest:
+        """Merge into whatever the base is now; only merges of other machines can come in between."""
+        forge, tries, updates = self.run.forge, MERGE_TRIES, UPDATE_TRIES
         while True:
             base = self.run.sync()
-            request = MergeRequest(self.settings.merge_method, head=commit, base=base, message=self.message())
+            request = MergeRequest(self.settings.merge_method, pull_request.head, base, self.message())
             try:
                 return forge.merge(pull_request, request)
+            except BehindError:
+                updates -= 1
+                if not updates:
+                    raise
+                pull_request = self._updated(pull_request, request)
             except BaseMovedError:
                 tries -= 1
-                if not tries or forge.branch_head(self.branch) != commit or self.run.sync() == base:
+                if not tries or forge.branch_head(self.branch) != pull_request.head or self.run.sync() == base:
                     raise
+
+    def _updated(self, pull_request: PullRequest, request: MergeRequest) -> PullRequest:
+        """The pull request with a head that stands on the base; its checks have run once more."""
+        updated = self.run.forge.update(pull_request, request)
+        self.facts["updated_commit"] = updated.head
+        with contextlib.suppress(BehindError):  # the base has moved again; the merge will tell
+            return self._ready(updated)
+        return updated
 
     # Outcome
 

@@ -69,6 +69,10 @@ class Layout:
         """The git directory of one run: what it makes is reachable for no other run."""
         return self.state / "sessions" / self.session / f"run-{run:02d}.git"
 
+    def run_lock(self, run: int) -> Path:
+        """The file by which the merges of one run wait for one another."""
+        return self.state / "sessions" / self.session / f"run-{run:02d}.lock"
+
     def transcript(self, run: int, plan: str, name: str) -> Path:
         """The file that the output of one agent or verification is kept in."""
         return self.state / "sessions" / self.session / "transcripts" / f"run-{run:02d}" / slug(plan) / f"{name}.log"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from pytest_pipeline.execution.workspace import Workspaces
 from pytest_pipeline.forges.base import Forge, Paced
 from pytest_pipeline.host.git import Repository
 from pytest_pipeline.host.git_work_tree import remove
+from pytest_pipeline.host.locking import held
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.model import Outcome
 from pytest_pipeline.record.store import Store
@@ -34,6 +35,7 @@ class Run:
         start: the commit that it starts from.
         repository: its own objects, on top of the mirror's.
         forge: where the base branch lives.
+        lock: the file by which its merges wait for one another.
     """
 
     number: int
@@ -41,6 +43,15 @@ class Run:
     start: str
     repository: Repository
     forge: Forge
+    lock: Path
+
+    def merging(self) -> AbstractContextManager[None]:
+        """While the context lasts, nobody else on this machine merges into the base branch.
+
+        Raises:
+            HostError: the lock cannot be taken.
+        """
+        return held(self.lock)
 
     def sync(self) -> str:
         """Bring the base branch's newest objects here and return the commit that it is at.
@@ -109,7 +120,7 @@ class Pipeline:
             branch = f"{run_prefix(self.session, number)}/base"
             self.forge.ensure_base(branch, self.base, self.mirror)
             repository = Repository.create(self.layout.run_store(number), alternates=[self.mirror.objects])
-            self._runs[number] = Run(number, branch, self.base, repository, self.forge)
+            self._runs[number] = Run(number, branch, self.base, repository, self.forge, self.layout.run_lock(number))
         return self._runs[number]
 
     def finish_run(self, number: int, outcome: Outcome) -> None:

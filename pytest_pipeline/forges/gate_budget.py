@@ -68,7 +68,9 @@ def budget(tasks: int, limits: GateLimits, state: State, now: float, *, allowed:
     found = f"GitHub's limits leave {what} to take at least {_span(seconds)} (because of {why})."
     if seconds <= allowed:
         return Budget(True, seconds, found)
-    return Budget(False, seconds, f"{found} {_span(allowed)} are allowed. Run fewer tasks, or allow more time.")
+    return Budget(
+        False, seconds, f"{found} {_span(allowed)} are allowed. Run fewer tasks, or allow more time with --forge-time."
+    )
 
 
 def _windows(needed: int, limit: int | None, used: int, window: float) -> float:

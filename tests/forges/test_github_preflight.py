@@ -8,9 +8,9 @@ import pytest
 
 from pytest_pipeline.errors import ForgeError
 from pytest_pipeline.findings import Finding, Level
+from pytest_pipeline.forges.base import ChecksRule as Checks
 from pytest_pipeline.forges.gate_budget import Budget
 from pytest_pipeline.forges.github.address import Address
-from pytest_pipeline.forges.github.checks import Rule as Checks
 from pytest_pipeline.forges.github.client import Client
 from pytest_pipeline.forges.github.preflight import Intent, Preflight
 from pytest_pipeline.forges.github.push import push_environment

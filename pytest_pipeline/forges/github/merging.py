@@ -99,7 +99,8 @@ class Merger:
 
     def _refuse(self, pull_request: PullRequest, answer: Answer, meaning: Merging, *, last: bool) -> None:
         said = refusal(f"merge {pull_request.url}", answer)
-        if meaning is Merging.BEHIND:
+        if meaning is Merging.BEHIND or (last and meaning is Merging.NOT_MERGEABLE):
+            # GitHub's merge is not always git's: what it cannot merge and git can, a rebase makes mergeable.
             raise BehindError(said)
         if meaning is Merging.METHOD:
             raise ForgeError(f"{said} Allow this merge method in the settings of the repository, or choose another.")

@@ -10,10 +10,11 @@ from typing import Any
 
 from pytest_pipeline.errors import ForgeError, PipelineError
 from pytest_pipeline.findings import Finding
+from pytest_pipeline.forges.base import ChecksRule
 from pytest_pipeline.forges.gate_budget import Budget
 from pytest_pipeline.forges.gate_limits import CallKind
 from pytest_pipeline.forges.github.answers import LOST, Answer, refusal, remedy
-from pytest_pipeline.forges.github.checks import Rule, required_by_rules
+from pytest_pipeline.forges.github.checks import required_by_rules
 from pytest_pipeline.forges.github.client import Client, each_dict
 from pytest_pipeline.forges.github.demands import SUBJECT, Rules, demands, judge_methods
 from pytest_pipeline.forges.github.reading import Reader
@@ -42,7 +43,7 @@ class Intent:
     branch: str
     commit: str
     methods: tuple[str, ...] = ("squash",)
-    rule: Rule = Rule.REQUIRED
+    rule: ChecksRule = ChecksRule.REQUIRED
 
 
 class Preflight:
@@ -175,7 +176,7 @@ class Preflight:
         if not found:
             what = f"No ruleset demands anything of branches such as {intent.base}"
             yield Finding.good(SUBJECT, f"{what} (classic protection shows only once there is one).")
-        counted = intent.rule is Rule.ALL or (intent.rule is Rule.REQUIRED and required_by_rules(base))
+        counted = intent.rule is ChecksRule.ALL or (intent.rule is ChecksRule.REQUIRED and required_by_rules(base))
         if counted and intent.methods:
             yield from self._readable_checks(intent.rule, str(repository["default_branch"]))
 
@@ -197,14 +198,14 @@ class Preflight:
         answer = self._reader.answer(lambda: self._client.get(f"rulesets/{ruleset}"))
         return answer.ok and answer.body.get("current_user_can_bypass") in _MAY_BYPASS
 
-    def _readable_checks(self, rule: Rule, revision: str) -> Iterator[Finding]:
+    def _readable_checks(self, rule: ChecksRule, revision: str) -> Iterator[Finding]:
         if not self._may_read(f"commits/{self._client.quoted(revision)}/status"):
             what = f"This token may not read the commit statuses of {self._name}."
             yield Finding.failed("checks", what, "Give it the permission commit statuses: read, or say `checks: none`.")
         if self._may_read(f"commits/{self._client.quoted(revision)}/check-runs"):
             return
         what = f"This token may not read the check runs of {self._name}; fine-grained tokens cannot"
-        if rule is Rule.ALL:
+        if rule is ChecksRule.ALL:
             yield Finding.failed("checks", f"{what}.", "Use a classic token or an app's, or say `checks: required`.")
         else:
             yield Finding.note("checks", f"{what}. A required one that fails is waited for until the time is up.")
