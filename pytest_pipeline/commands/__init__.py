@@ -14,6 +14,7 @@ FAILED, UNKNOWN, USAGE, INTERRUPTED = 1, 2, 4, 130
 """Exit codes: it could not be done; no such command; options or settings that cannot be used; Ctrl-C."""
 
 COMMANDS: Mapping[str, str] = {
+    "doctor": "Look whether a session could begin here: programs, agent, store, forge. Says how to mend what hinders.",
     "clean": "List what sessions left on the forge: branches and open pull requests. With --yes, remove it.",
 }
 """Every command and what it does; each is the module of its name, whose ``main(arguments)`` returns an exit code."""

@@ -83,20 +83,20 @@ def _selection(options: argparse.Namespace) -> Selection:
 
 
 def _clean(project: Project, selection: Selection, *, remove: bool) -> int:
-    forge = sweepable_forge(project)
-    everything, now = forge.leftovers(), datetime.now(timezone.utc)
-    chosen = [each for each in everything if selection.admits(each, now)]
-    where = plain(f"{forge.name} ({forge.repository})")
-    others = _others(len(everything) - len(chosen), selection)
-    if not chosen:
-        print(f"Nothing is left on the forge {where} by {selection}{others}.")
+    with sweepable_forge(project) as forge:
+        everything, now = forge.leftovers(), datetime.now(timezone.utc)
+        chosen = [each for each in everything if selection.admits(each, now)]
+        where = plain(f"{forge.name} ({forge.repository})")
+        others = _others(len(everything) - len(chosen), selection)
+        if not chosen:
+            print(f"Nothing is left on the forge {where} by {selection}{others}.")
+            return 0
+        if remove:
+            return sweep(forge, chosen, _say)
+        print(f"Left on the forge {where} by {selection}{others}:\n")
+        for line in (*table(chosen, now), "", *_advice(chosen)):
+            print(line)
         return 0
-    if remove:
-        return sweep(forge, chosen, _say)
-    print(f"Left on the forge {where} by {selection}{others}:\n")
-    for line in (*table(chosen, now), "", *_advice(chosen)):
-        print(line)
-    return 0
 
 
 def _say(line: str) -> None:

@@ -101,7 +101,7 @@ class GitHubGround:
         source, base = self._source(connection.remote(git), layout)
         forge = connection.forge(Repository.create(layout.hosted, alternates=[source.objects]))
         target = self.checkout or Target(self.name, base, False, None, self.place)
-        return Plot(replace(target, name=self.name), source, base, forge, (*self._notes(), *_told(findings)))
+        return Plot(replace(target, name=self.name), source, base, forge, (*self.notes(), *_told(findings)))
 
     def examine(self, connection: Connection, git: Repository, wish: Wish) -> tuple[Finding, ...]:
         """What can be known before any agent is paid; nothing is changed on GitHub.
@@ -145,13 +145,14 @@ class GitHubGround:
         made = mirror_of(commit, layout, lambda new: remote.fetch(f"{commit}:{MIRRORED}", new))
         return made, commit
 
-    def _notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
+        """What to know of address and token, in sentences."""
         notes = [self.address.notice] if self.address.notice else []
         readable = shown_by(self.token)
         if readable:
             notes.append(
-                f"agents can read the forge's token in the environment of {', '.join(readable)}; "
-                "start pytest without it there, for example with --token-file"
+                f"Agents can read the forge's token in the environment of {', '.join(readable)}. "
+                "Start pytest without it there, for example with --token-file."
             )
         return tuple(notes)
 

@@ -21,6 +21,7 @@ from pytest_pipeline.execution.target import Target
 from pytest_pipeline.execution.workspace import Workspaces
 from pytest_pipeline.forges.base import Forge
 from pytest_pipeline.host.git import Repository
+from pytest_pipeline.host.git_command import require_git
 from pytest_pipeline.host.git_work_tree import remove
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.costs import bare, limit
@@ -77,6 +78,7 @@ def open_session(
     Raises:
         PipelineError: something is missing or does not fit; says what and how to mend it.
     """
+    git = require_git()
     chosen = [settings.with_plan(plan.options.values) for plan in plans.values()]
     cast = choose_cast(settings, plans, agents)
     first = rootdir / next(iter(plans))
@@ -108,7 +110,7 @@ def open_session(
             "forge": plot.forge.name,
             "repository": plot.target.name,
             "base_commit": plot.base,
-            "versions": _versions(plot.mirror),
+            "versions": _versions(git),
         }
         pipeline.store.open_session(SessionRecord(layout.session, now(), settings.required, settings.count, facts))
         readable = [] if cast.names == [REFERENCE] else _readable_references(plans, rootdir, plot)
@@ -152,8 +154,7 @@ def _has_reference(plan: Plan) -> bool:
     return any(task.reference for batch in plan.batches for task in batch.tasks)
 
 
-def _versions(repository: Repository) -> str:
-    git = repository.text("version").removeprefix("git version ")
+def _versions(git: str) -> str:
     told = (("pytest-pipeline", __version__), ("pytest", version("pytest")), ("Python", python_version()), ("git", git))
     return ", ".join(f"{name} {number}" for name, number in told)
 

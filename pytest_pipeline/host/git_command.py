@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +15,9 @@ from pytest_pipeline.host.process import Captured, capture
 class GitError(HostError):
     """A git command failed; the text holds the command and what it printed."""
 
+
+OLDEST = (2, 38)
+"""The first git whose ``merge-tree`` merges without a work tree."""
 
 _NOWHERE = "/nonexistent/pytest-pipeline"
 """A home without configuration, credentials or keys."""
@@ -105,3 +109,17 @@ def failed(arguments: Sequence[str], done: Captured) -> GitError:
         return GitError("This repository uses SHA-256 object names. Use a repository with SHA-1 object names.")
     command = " ".join(("git", *arguments))
     return GitError(f"`{command}` ended with exit status {done.exit_code} and printed: {said}")
+
+
+def require_git() -> str:
+    """The version of git, for example ``2.39.5``.
+
+    Raises:
+        HostError: git is not installed, or older than :data:`OLDEST`.
+    """
+    said = git(("version",), cwd=Path("/")).stdout.decode("utf-8", "replace").strip()
+    version = said.removeprefix("git version ").partition(" ")[0]
+    numbers = tuple(int(each) for each in re.findall(r"\d+", version)[:2])
+    if numbers < OLDEST:
+        raise HostError(f"This git is {version}, which is too old. Install git {'.'.join(map(str, OLDEST))} or newer.")
+    return version

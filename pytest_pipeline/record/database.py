@@ -49,27 +49,39 @@ class Database:
 
     Args:
         url: an SQLAlchemy URL; the parent directory of an SQLite file is made.
+        create: whether an empty database gets the store's tables.
 
     Raises:
         StoreError: it cannot be opened, is damaged, belongs to something else or to a newer program.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, create: bool = True) -> None:
         parsed = _parse(url)
         self._sqlite = parsed.get_backend_name() == "sqlite"
         self.where = (self._sqlite and parsed.database) or parsed.render_as_string(hide_password=True)
         self._file: _File | None = None
-        if self._sqlite and parsed.database and not parsed.database.startswith(("file:", ":memory:")):
-            self._file = _File(Path(parsed.database))
+        if (file := sqlite_file(url)) is not None:
+            self._file = _File(file)
             self._file.ready()
         self._engine = _engine(parsed, self._sqlite)
         self._durable = self._engine.execution_options(pipeline="durable")
         self._quick = self._engine.execution_options(pipeline="quick")
         try:
-            self._prepare()
+            if create:
+                self._prepare()
         except BaseException:
             self.close()
             raise
+
+    @classmethod
+    def is_made(cls, url: str) -> bool:
+        """Whether a database that is there holds the store's tables; False: it is empty. Nothing is made.
+
+        Raises:
+            StoreError: it cannot be opened, is damaged, belongs to something else or to a newer program.
+        """
+        with contextlib.closing(cls(url, create=False)) as database:
+            return database._is_ours()
 
     def close(self) -> None:
         """Give back every connection."""
@@ -175,6 +187,17 @@ class Database:
             connection.execute(
                 schema.store.insert().values(version=schema.VERSION, made_by=f"pytest-pipeline {__version__}")
             )
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite database; None for a database elsewhere, or in memory.
+
+    Raises:
+        StoreError: SQLAlchemy does not know such a URL.
+    """
+    parsed = _parse(url)
+    named = parsed.database if parsed.get_backend_name() == "sqlite" else None
+    return Path(named) if named and not named.startswith(("file:", ":memory:")) else None
 
 
 def _parse(url: str) -> sa.URL:
