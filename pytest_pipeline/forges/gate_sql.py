@@ -178,7 +178,6 @@ class SqlTurnstile:
         if connection is not None:
             with contextlib.suppress(exc.SQLAlchemyError):
                 connection.invalidate()
-                connection.close()
 
 
 def _locked(connection: sa.Connection, key: int) -> bool:
