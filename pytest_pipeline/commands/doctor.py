@@ -52,9 +52,9 @@ def _doctor(project: Project) -> int:
 
 def shown(finding: Finding) -> Iterator[str]:
     """A finding as the lines of a table; the remedy has one of its own."""
-    yield plain(f"{_SIGNS[finding.level]:8}{finding.subject:15}{finding.detail}")
+    yield f"{_SIGNS[finding.level]:8}{finding.subject:15}{plain(finding.detail)}"
     if finding.remedy:
-        yield plain(f"{'':8}{'':15}{finding.remedy}")
+        yield f"{'':23}{plain(finding.remedy)}"
 
 
 def examine(project: Project) -> Iterator[Finding]:
