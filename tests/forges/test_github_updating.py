@@ -13,7 +13,7 @@ from pytest_pipeline.forges.gate_limits import CallKind
 from pytest_pipeline.forges.github.client import Client
 from pytest_pipeline.host.git import Commit, Repository
 from tests.forges.github_scene import BASE, NAME, WORK, RecordingGate, Scene, draft, scene_in
-from tests.github_world import Check, faults
+from tests.github_world import Check, faults, mergeability
 from tests.github_world import Rule as BranchRule
 from tests.host.git_world import AUTHOR, commit_files
 
@@ -346,6 +346,15 @@ def test_a_head_that_somebody_pushes_at_the_last_moment_is_not_updated(scene: Sc
     assert scene.hosted.git.tree(head(scene).sha).read("evil") == b"1"
 
 
+def test_an_update_that_comes_while_we_push_is_taken(scene: Scene) -> None:
+    opened = behind(scene)
+    scene.world.faults.add(UPDATE, faults.status(403, "Not now"))
+    late = faults.meanwhile(lambda: mergeability.update_branch(scene.hosted, scene.hosted.pulls[1], None, scene.world))
+    scene.world.faults.add(PUSH, late)
+    assert update(scene, opened).head == scene.tip(WORK)
+    assert head(scene).parents == (opened.head, scene.base())
+
+
 def make(scene: Scene, parents: list[str], files: dict[str, str | bytes | None], message: str = "Merge") -> str:
     """Move the branch to a commit that somebody made."""
     tree = scene.work.commit(commit_files(scene.work, parents[0], files)).tree
@@ -356,7 +365,8 @@ def make(scene: Scene, parents: list[str], files: dict[str, str | bytes | None],
 
 
 def strange_merge(scene: Scene, opened: PullRequest) -> str:
-    side = commit_files(scene.work, scene.start, {"side": "1"})
+    tree = scene.work.commit(commit_files(scene.work, scene.start, {"side": "1"})).tree
+    side = scene.work.commit_tree(tree, [scene.start], "Side", author=f"{AUTHOR} 1600000000 +0000")
     return make(scene, [opened.head, side], {"side": "1"})
 
 

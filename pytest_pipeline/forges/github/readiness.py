@@ -119,7 +119,6 @@ class Readiness:
         if mergeable is False or state == "dirty":
             return ""
         if mergeable is None:
-            vigil.idle(now=False)
             return "GitHub has not found out whether it can be merged"
         if state == "behind":
             return self._behind(vigil, found, last=last)
