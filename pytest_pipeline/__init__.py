@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from pytest_pipeline.errors import (
         BaseMovedError,
+        BehindError,
         ChecksError,
         ConflictError,
         FailureKind,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
         StepStarted,
         TaskReference,
     )
-    from pytest_pipeline.forges.base import Draft, Forge, MergeRequest, PullRequest, PullRequestState
+    from pytest_pipeline.forges.base import ChecksRule, Draft, Forge, MergeRequest, PullRequest, PullRequestState
     from pytest_pipeline.settings import Settings
 
 __version__ = "0.1.0"
@@ -52,8 +53,10 @@ __all__ = [
     "AgentResult",
     "AgentStatus",
     "BaseMovedError",
+    "BehindError",
     "Candidate",
     "ChecksError",
+    "ChecksRule",
     "ConflictError",
     "CriterionDecided",
     "Draft",

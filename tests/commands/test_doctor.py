@@ -133,7 +133,7 @@ def test_a_session_that_the_limits_would_stretch_too_far_does_not_begin(github: 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--agent", "no-such"), "FAILED agent The agent 'no-such'"),
+        (("--agent", "no-such"), "FAILED agent There is no agent `no-such`"),
         (("--pipeline-store", "nonsense"), "FAILED store The store's URL is not one that SQLAlchemy knows."),
         (("--repo", "./nowhere"), "FAILED forge --repo"),
     ],
