@@ -12,6 +12,7 @@ from tests.github_world.faults import BASE_MODIFIED
 from tests.github_world.hosted import Hosted, Surroundings
 from tests.github_world.state import SUCCEEDED, Check, Pull
 
+COMMITTER = "GitHub <noreply@github.com>"
 METHODS = {
     "merge": ("allow_merge_commit", "Merge commits are not allowed on this repository."),
     "squash": ("allow_squash_merge", "Squash merges are not allowed on this repository."),
@@ -108,7 +109,8 @@ def merge(hosted: Hosted, pull: Pull, wish: Json, login: str, world: Surrounding
     _refuse_by_rules(hosted, pull, world.tick)
     base = hosted.branches()[now.base]
     try:
-        made = local_merging.make(hosted.git, MergeRequest(method, now.head_sha, base, _message(hosted, pull, wish)))
+        wanted = MergeRequest(method, now.head_sha, base, _message(hosted, pull, wish))
+        made = _by_github(hosted, local_merging.make(hosted.git, wanted))
     except (ConflictError, ForgeError):
         raise Refusal(error(405, "Pull Request is not mergeable")) from None
     hosted.turn(pull, replace(now, state="closed", merged=True, merge_sha=made, merged_by=login))
@@ -118,6 +120,13 @@ def merge(hosted: Hosted, pull: Pull, wish: Json, login: str, world: Surrounding
     if hosted.settings.delete_branch_on_merge:
         world.later(world.lag.deletion, lambda: hosted.move(pull.branch, None, now.head_sha))
     return made
+
+
+def _by_github(hosted: Hosted, made: str) -> str:
+    """The commit as GitHub makes it, never the pushed one itself: within one second that would be the same commit."""
+    commit = hosted.git.commit(made)
+    author = f"{commit.author} {commit.authored}"
+    return hosted.git.commit_tree(commit.tree, commit.parents, commit.message, author=author, committer=COMMITTER)
 
 
 def _message(hosted: Hosted, pull: Pull, wish: Json) -> str:

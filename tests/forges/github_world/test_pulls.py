@@ -221,6 +221,7 @@ class TestMerging:
         commit = demo.git.commit(merged.body["sha"])
         assert len(commit.parents) == parents
         assert commit.message == ("More\n" if method == "rebase" else "Title\n\nBody\n")
+        assert demo.git.text("log", "-1", "--format=%cn <%ce>", "main") == "GitHub <noreply@github.com>"
         listed = demo.git.text("ls-tree", "--name-only", "main").split()
         assert listed == ["README.md", "more.txt", "other.txt", "topic.txt"]
         body = ask(world, "GET", path).body
