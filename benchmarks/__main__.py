@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import collection, driver, idle, overhead
+from benchmarks import collection, driver, github, idle, overhead
 
-BENCHMARKS = {"idle": idle.main, "collection": collection.main, "overhead": overhead.main, "driver": driver.main}
+BENCHMARKS = {
+    "idle": idle.main,
+    "collection": collection.main,
+    "overhead": overhead.main,
+    "driver": driver.main,
+    "github": github.main,
+}
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.measuring import arguments, environment, interleaved, measure, median, paired, table, workshop
+from benchmarks.measuring import Sample, arguments, environment, interleaved, measure, median, paired, table, workshop
 
 SCRIPT = """
 set -eu
@@ -81,10 +81,10 @@ def run_pipeline(place: Path, repository: Path, tasks: int, checked: bool) -> fl
     (project / "many.md").write_text(plan(tasks, checked=checked), "utf-8")
     argv = (sys.executable, "-m", "pytest", "-q", "-p", "pytest_pipeline.plugin", "many.md", "--agent", "reference")
     measure((*argv, "--repo", str(repository)), project, {"TMPDIR": str(place)})
-    return _median_step(_admissions(project / ".pipeline" / "state.db"))
+    return _median_step(admissions(project / ".pipeline" / "state.db"))
 
 
-def _admissions(store: Path) -> list[float]:
+def admissions(store: Path) -> list[float]:
     """When each attempt was admitted, the final state's last."""
     connection = sqlite3.connect(store)
     try:
@@ -120,7 +120,7 @@ def _git_environment() -> dict[str, str]:
     return environment({f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()})
 
 
-def afresh(place: Path, run: Callable[[Path], float]) -> float:
+def afresh(place: Path, run: Callable[[Path], Sample]) -> Sample:
     """Run in a new directory, removed afterwards."""
     with workshop(place) as room:
         return run(room)
