@@ -26,6 +26,7 @@ from pytest_pipeline.settings import Settings
 from tests.test_docs import PAGES, ROOT, below, blocks, only_task, table
 
 PAGE = PAGES["docs/github.md"]
+PROSE = " ".join(PAGE.split())
 OWN = ("forge", "repo", "base", "github_api", "token_file", "forge_pace", "forge_time", "merge_method", "auto_merge")
 MORE = ("checks", "checks_time", "pull_request_title", "pull_request_template", "record_url", "author")
 
@@ -93,12 +94,12 @@ def test_the_page_knows_where_the_gate_is() -> None:
 
 def test_times_and_lengths_are_those_of_the_code() -> None:
     assert (Patience().start, Patience().outage) == (180, 120)
-    assert "has not started within three minutes" in PAGE
-    assert "waited out for two minutes" in PAGE
-    assert f"cut at {texts.LONGEST_TITLE} characters, a text at {texts.LONGEST_BODY:,}" in PAGE
+    assert "has not started within three minutes" in PROSE
+    assert "waited out for two minutes" in PROSE
+    assert f"cut at {texts.LONGEST_TITLE} characters, a text at {texts.LONGEST_BODY:,}" in PROSE
     assert limits_of("careful").strikes == 6
-    assert "After six times in a row" in PAGE
-    assert texts.marker("BRANCH") in PAGE
+    assert "After six times in a row" in PROSE
+    assert texts.marker("BRANCH") in PROSE
     assert Settings().pull_request_title in PAGE
 
 
@@ -120,7 +121,7 @@ def test_every_variable_of_the_templates_is_explained(monkeypatch: pytest.Monkey
 
 def test_every_block_and_filter_of_the_template_is_named() -> None:
     ours = (ROOT / "pytest_pipeline/execution/pull_request.md.j2").read_text("utf-8")
-    sentence = PAGE.partition("Its blocks are ")[2].partition(".")[0]
+    sentence = PROSE.partition("Its blocks are ")[2].partition(".")[0]
     assert re.findall(r"`(\w+)`", sentence) == re.findall(r"{% block (\w+) %}", ours)
     assert {"quiet", "fenced"} <= set(templates._environment(None).filters)
 
