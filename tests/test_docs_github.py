@@ -13,12 +13,12 @@ import yaml
 from pytest_pipeline.errors import FailureKind
 from pytest_pipeline.events import TaskReference
 from pytest_pipeline.execution import pull_request, templates
+from pytest_pipeline.forges.base import ChecksRule as Rule
 from pytest_pipeline.forges.gate import gate_directory
 from pytest_pipeline.forges.gate_budget import Cost, budget
 from pytest_pipeline.forges.gate_limits import PACES, limits_of
 from pytest_pipeline.forges.gate_state import State
 from pytest_pipeline.forges.github import answers, texts
-from pytest_pipeline.forges.github.checks import Rule
 from pytest_pipeline.forges.github.token import TOKEN_VARIABLES
 from pytest_pipeline.forges.github.waiting import Patience
 from pytest_pipeline.options import BY_NAME, OPTIONS

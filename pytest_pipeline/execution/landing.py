@@ -99,9 +99,8 @@ class Landing:
 
     def _merge(self, pull_request: PullRequest) -> PullRequest:
         """Merge into whatever the base is now; only merges of other machines can come in between."""
-        forge, tries, updates = self.run.forge, MERGE_TRIES, UPDATE_TRIES
+        forge, tries, updates, base = self.run.forge, MERGE_TRIES, UPDATE_TRIES, self.base
         while True:
-            base = self.run.sync()
             request = MergeRequest(self.settings.merge_method, pull_request.head, base, self.message())
             try:
                 return forge.merge(pull_request, request)
@@ -109,10 +108,11 @@ class Landing:
                 updates -= 1
                 if not updates:
                     raise
-                pull_request = self._updated(pull_request, request)
+                pull_request, base = self._updated(pull_request, request), self.run.sync()
             except BaseMovedError:
                 tries -= 1
-                if not tries or forge.branch_head(self.branch) != pull_request.head or self.run.sync() == base:
+                found, base = base, self.run.sync()
+                if not tries or forge.branch_head(self.branch) != pull_request.head or found == base:
                     raise
 
     def _updated(self, pull_request: PullRequest, request: MergeRequest) -> PullRequest:

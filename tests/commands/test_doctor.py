@@ -103,7 +103,7 @@ def test_a_base_that_rules_close_is_a_failure(github: GitHubProject) -> None:
     assert code == 1
     (said,) = failed(lines)
     assert "demands an approving review, so each pull request would wait for ever." in said
-    assert "Exclude refs/heads/pipeline/** from that ruleset" in said
+    assert "Exclude refs/heads/pipeline/**/* from that ruleset" in said
 
 
 def test_the_same_stops_a_session_before_its_first_agent(github: GitHubProject) -> None:

@@ -22,7 +22,7 @@ from tests.github_world.answers import Answer
 
 NO_RULES = f"No ruleset demands anything of branches such as {BASE}"
 RULESET = Rule(ruleset=True)
-EXCLUDE = "Exclude refs/heads/pipeline/** from that ruleset (Settings > Rules > Rulesets)"
+EXCLUDE = "Exclude refs/heads/pipeline/**/* from that ruleset (Settings > Rules > Rulesets)"
 BYPASS = f"{EXCLUDE}, or put this token's user on its bypass list."
 UNMERGED = f"{EXCLUDE}, or leave the pull requests open with --no-auto-merge."
 

@@ -24,7 +24,7 @@ _HARMLESS = frozenset({"non_fast_forward", "required_linear_history", "copilot_c
 """Nothing is ever pushed by force, merge methods are judged apart, and the others stop nothing."""
 
 _REVIEWS = ("require_code_owner_review", "require_last_push_approval", "required_reviewers")
-_EXCLUDE = "Exclude refs/heads/{}/** from that ruleset (Settings > Rules > Rulesets)"
+_EXCLUDE = "Exclude refs/heads/{}/**/* from that ruleset (Settings > Rules > Rulesets)"
 _BYPASS = f"{_EXCLUDE}, or put this token's user on its bypass list."
 _UNMERGED = f"{_EXCLUDE}, or leave the pull requests open with --no-auto-merge."
 

@@ -147,7 +147,7 @@ class Readiness:
             raise ChecksError(
                 f"The rules of {found.base} block {found.url}, and no check that counts is at work. GitHub says so "
                 "when a review is missing, a required check or workflow that does not count here, a signature, or a "
-                "resolved conversation. Exempt the branches pipeline/** from the rule, give the review, or leave the "
+                "resolved conversation. Exempt the branches pipeline/**/* from the rule, give the review, or leave the "
                 "merge to people with --no-auto-merge."
             )
         if state == "blocked":
