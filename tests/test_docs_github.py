@@ -42,7 +42,7 @@ def test_its_table_of_options_is_true() -> None:
 
 
 def test_every_option_that_it_names_exists() -> None:
-    known = {option.flag for option in OPTIONS} | {"--junitxml"}
+    known = {option.flag for option in OPTIONS} | {"--junitxml", "--dry-run"}
     cleaning = {"--yes", "--older-than", "--session"}
     prose = PAGE.replace("|---", "")
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", prose)) <= known | cleaning
@@ -134,6 +134,6 @@ def test_the_options_of_its_workflow_exist_and_the_token_is_in_no_pytest() -> No
     (text,) = blocks(PAGE, "yaml")
     steps = yaml.safe_load(text)["jobs"]["prove"]["steps"]
     (command,) = (step for step in steps if "pytest plans/" in step.get("run", ""))
-    known = {option.flag for option in OPTIONS} | {"--junitxml"}
+    known = {option.flag for option in OPTIONS} | {"--junitxml", "--dry-run"}
     assert {flag.partition("=")[0] for flag in re.findall(r"--[a-z]\S+", command["run"])} <= known
     assert not any("TOKEN" in name for name in command["env"])
