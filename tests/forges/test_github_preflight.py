@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -386,13 +387,16 @@ def test_a_pull_request_rule_without_reviews_hinders_nothing(desk: Desk) -> None
 
 
 def test_a_review_that_may_be_demanded_is_a_note(desk: Desk) -> None:
-    rule = {"type": "pull_request", "parameters": {"require_code_owner_review": True}}
+    rule: dict[str, Any] = {"type": "pull_request", "parameters": {"require_code_owner_review": True}}
     desk.scene.world.faults.add(f"GET *rules/branches/{BASE}", faults.answered(Answer(200, [rule])))
     said = (
         "Ruleset 0 of the repository may demand a review of a pull request (require_code_owner_review), "
         "which would then wait for ever."
     )
     assert Finding.note("rules", said) in desk.ask()
+    demanded = {"type": "pull_request", "parameters": {**rule["parameters"], "required_approving_review_count": 1}}
+    desk.scene.world.faults.add(f"GET *rules/branches/{BASE}", faults.answered(Answer(200, [demanded])))
+    assert [each.ok for each in desk.ask() if each.subject == "rules"] == [False]
 
 
 @pytest.mark.parametrize("kind", ["non_fast_forward", "copilot_code_review"])

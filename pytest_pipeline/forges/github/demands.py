@@ -20,8 +20,8 @@ METHODS = {
 }
 """Merge methods: their field in the repository's description, and their name in its settings."""
 
-_HARMLESS = frozenset({"non_fast_forward", "required_linear_history", "copilot_code_review", "tag_name_pattern"})
-"""Nothing is ever pushed by force, merge methods are judged apart, and the others stop nothing."""
+_HARMLESS = frozenset({"non_fast_forward", "required_linear_history", "copilot_code_review"})
+"""Nothing is ever pushed by force, merge methods are judged apart, and a review by Copilot stops nothing."""
 
 _REVIEWS = ("require_code_owner_review", "require_last_push_approval", "required_reviewers")
 _EXCLUDE = "Exclude refs/heads/{}/**/* from that ruleset (Settings > Rules > Rulesets)"
