@@ -38,13 +38,11 @@ class Demand:
 
     Args:
         finding: the same for the user.
-        ruleset: id of the ruleset that the rule is part of; 0: not known.
-        liftable: whether it does not hinder whoever may bypass that ruleset.
+        bypass: id of the ruleset that it does not hinder whoever may bypass; None: it hinders everybody, or nobody.
     """
 
     finding: Finding
-    ruleset: int = 0
-    liftable: bool = False
+    bypass: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class _Rule:
 
     def failed(self, what: str, remedy: str, *, liftable: bool = False) -> Demand:
         finding = Finding.failed(SUBJECT, f"{self.source} {what}.", remedy.format(self.prefix))
-        return Demand(finding, self.ruleset, liftable)
+        return Demand(finding, self.ruleset if liftable else None)
 
     def note(self, what: str) -> Demand:
         return Demand(Finding.note(SUBJECT, f"{self.source} {what}."))
@@ -193,7 +191,7 @@ def judge_methods(name: str, repository: Mapping[str, Any], rules: Rules, method
 def _forbidding(rules: Rules, method: str) -> str | None:
     """The first ruleset that does not allow the method, in words."""
     for rule in (_Rule(raw, "") for raw in rules):
-        allowed = rule.parameters.get("allowed_merge_methods") if rule.type == "pull_request" else None
+        allowed = rule.parameters.get("allowed_merge_methods")
         if (allowed and method not in allowed) or (rule.type == "required_linear_history" and method == "merge"):
             return rule.source
     return None

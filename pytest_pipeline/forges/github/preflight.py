@@ -80,8 +80,8 @@ class Preflight:
         It costs four REST calls and the first request of a git push; two calls more where checks count, and one for
         each ruleset that hinders. An outage is waited out for 15 s.
 
-        What is proven: the server lets this token begin a push, and judges its wish for a pull request by its branch
-        (which no repository can have), not by its permissions. Classic branch protection shows only once a branch
+        What is proven: the server lets this token begin a push, and judges its wish for a pull request by its branches
+        (nothing can be merged from a branch into itself), not by its permissions. Classic branch protection shows only once a branch
         exists, and what rules say of a commit only when it is pushed.
 
         Args:
@@ -151,8 +151,8 @@ class Preflight:
         return ""
 
     def _pull_requests(self, intent: Intent) -> Iterator[Finding]:
-        """Ask for one that cannot be made: git allows no branch whose name ends in .lock."""
-        body = {"title": _TITLE, "head": f"{intent.base}.lock", "base": intent.base}
+        """Ask for one that cannot be made: from a branch, which need not exist, into itself."""
+        body = {"title": _TITLE, "head": intent.base, "base": intent.base}
         answer = self._reader.answer(lambda: self._client.change("POST", "pulls", CallKind.WRITE, body))
         if answer.status == 422 and not answer.limited:
             yield Finding.good("pull requests", f"This token may open pull requests in {self._name}.")
@@ -191,8 +191,8 @@ class Preflight:
 
     def _demanded(self, intent: Intent, base: Rules, work: Rules) -> Iterator[Finding]:
         found = demands(base, work, intent.base.partition("/")[0], merges=bool(intent.methods))
-        lifted = {ruleset for ruleset in {each.ruleset for each in found if each.liftable} if self._may_bypass(ruleset)}
-        yield from (each.finding for each in found if not (each.liftable and each.ruleset in lifted))
+        lifted = {each for each in {each.bypass for each in found} if each is not None and self._may_bypass(each)}
+        yield from (each.finding for each in found if each.bypass not in lifted)
 
     def _may_bypass(self, ruleset: int) -> bool:
         answer = self._reader.answer(lambda: self._client.get(f"rulesets/{ruleset}"))
