@@ -105,6 +105,7 @@ def test_nothing_on_github_is_changed(desk: Desk, there: bool) -> None:
     if there:
         desk.scene.open({"new": "1"})
         desk.hosted.commit(BASE, {"more": "1"})
+        desk.hosted.commit("main", {"another": "1"})
     desk.protect(replace(RULESET, required=("build",), on_create=True, others=("creation", "deletion")))
     before = dict(desk.hosted.branches()), {number: pull.now for number, pull in desk.hosted.pulls.items()}
     desk.intent = replace(desk.intent, rule=Checks.ALL)

@@ -81,8 +81,8 @@ class Preflight:
         each ruleset that hinders. An outage is waited out for 15 s.
 
         What is proven: the server lets this token begin a push, and judges its wish for a pull request by its branches
-        (nothing can be merged from a branch into itself), not by its permissions. Classic branch protection shows only once a branch
-        exists, and what rules say of a commit only when it is pushed.
+        (nothing can be merged from a branch into itself), not by its permissions. Classic branch protection shows only
+        once a branch exists, and what rules say of a commit only when it is pushed.
 
         Args:
             intent: what the session is going to do.
