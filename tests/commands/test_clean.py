@@ -105,6 +105,7 @@ def test_without_a_session_only_those_of_more_than_a_day_ago_are_taken(project: 
         "counted (they may still run; --older-than 0 takes all, --session ID one):"
     )
     assert listed.lines[3].split()[:3] == ["1d", old, f"pipeline/{old}/run-01/base"]
+    assert listed.lines[-1] == "Nothing was removed. Add --yes to delete 1 branch."
     assert young not in listed.out
     only = command_here(project, "clean", "--session", young)
     assert only.lines[0] == (
@@ -220,6 +221,8 @@ def test_a_branch_that_somebody_needs_stays_and_that_is_told(project: Project, l
     assert told.exit_code == 1
     assert told.lines[-2:] == [f"stays: {base}: {why}", "1 branch deleted, 1 still there."]
     assert branches(project) == [base]
+    again = command_here(project, "clean", "--older-than", "0")
+    assert again.lines[-1] == "1 branch of 1 session; 1 of them cannot be removed."
     assert [row.branch for row in Ledger(project.state / "forge.db").opened()] == ["feature"]
 
 

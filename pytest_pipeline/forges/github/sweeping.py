@@ -55,7 +55,7 @@ class Sweeper:
         name = leftover.branch.name
         from_it = self._open_pull_requests(head=f"{self.reader.client.owner}:{name}")
         into_it = self._open_pull_requests(base=name)
-        near = {each.number: each for each in (*from_it, *into_it) if name in (each.branch, each.base)}.values()
+        near = {each.number: each for each in (*from_it, *into_it)}.values()
         tips = self.remote.heads(name, *{each.branch for each in near if each.branch is not None})
         if tips[name] is None:
             return ()
