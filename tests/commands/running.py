@@ -49,7 +49,7 @@ def command(project: Project, *arguments: str, directory: Path | None = None, **
 
 def command_here(project: Project, *arguments: str) -> Told:
     """The same in this process, which spares what its imports take; pytester has gone to the project's directory."""
-    assert Path.cwd() == project.path
+    assert Path.cwd().is_relative_to(project.path)
     out, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
         code = commands.main(arguments)

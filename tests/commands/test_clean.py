@@ -247,6 +247,23 @@ def test_a_state_directory_of_ones_own_is_found(project: Project) -> None:
     assert "/run-01/base" in told.out
 
 
+def test_it_is_found_from_a_directory_below(project: Project, left: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.path / "plans")
+    assert f"/{left.session}/" in command_here(project, "clean", "--older-than", "0").out
+
+
+def test_it_is_found_where_the_root_directory_lies_above_the_repository(
+    project: Project, left: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sessions keep their state in the repository then."""
+    (project.path / "tox.ini").unlink()
+    (project.path.parent / "pytest.ini").write_text("[pytest]\n")
+    try:
+        assert f"/{left.session}/" in command_here(project, "clean", "--older-than", "0").out
+    finally:
+        (project.path.parent / "pytest.ini").unlink()
+
+
 # --- other forges -----------------------------------------------------------------------------------------------------
 
 OWN = """
@@ -266,6 +283,16 @@ def test_a_forge_of_the_project_is_asked(project: Project, left: Ran) -> None:
     project.write({"conftest.py": OWN.format(bases="(LocalForge)", does=does)})
     told = command_here(project, "clean", "--older-than", "0")
     assert told.lines[0] == r"Left on the forge own\x1b[31m (theirs) by sessions of any age:"
+
+
+def test_what_a_forge_says_does_not_steer_the_terminal(project: Project, left: Ran) -> None:
+    does = "return Own(config.rootpath / settings.state_dir / 'forge.git')"
+    refuses = "\ndef remove(self, leftover):\n    raise ForgeError('\\x1b[31mno')\n\nOwn.remove = remove\n"
+    text = "from pytest_pipeline import ForgeError\n" + OWN.format(bases="(LocalForge)", does=does) + refuses
+    project.write({"conftest.py": text})
+    told = command_here(project, "clean", "--older-than", "0", "--yes")
+    assert told.exit_code == 1
+    assert told.lines[0].endswith(r"/batch-1-task-1-1: \x1b[31mno")
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ def test_what_ends_a_command_is_told_in_sentences(
         (("--session",), "Argument --session: expected one argument. `python -m pytest_pipeline clean --help` lists"),
         (("plans",), "python -m pytest_pipeline clean takes options only, not 'plans'. "),
         (("-p", "no:pipeline"), "pytest does not load pytest-pipeline here (-p no:pipeline, or "),
+        (("--rootdir=no-such",), "Directory '"),
         (("--forge", "no-such"), "There is no forge 'no-such'. Use --forge local"),
     ],
 )

@@ -275,11 +275,12 @@ def test_a_close_that_github_refuses_leaves_the_branch(scene: Scene) -> None:
 def test_a_refusal_of_what_is_closed_already_is_no_refusal(scene: Scene) -> None:
     left(scene, TASK)
     task, _ = scene.forge.leftovers()
+    scene.world.tick += 2_000
     scene.world.lag.lists = 1_000
     scene.hosted.turn(scene.hosted.pulls[1], replace(scene.hosted.pulls[1].now, state="closed"))
     scene.world.faults.add("PATCH /repos/*", faults.status(422, "Validation Failed"))
     scene.forge.remove(task)
-    assert scene.tip(TASK) is None
+    assert (scene.tip(TASK), scene.asked("PATCH")) == (None, 1)
 
 
 def test_an_outage_is_told_after_a_while(scene: Scene) -> None:
