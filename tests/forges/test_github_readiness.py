@@ -9,7 +9,7 @@ from pytest_pipeline.errors import BehindError, ChecksError, ForgeError
 from pytest_pipeline.forges.base import ChecksRule, PullRequestState
 from pytest_pipeline.forges.github.waiting import Patience
 from tests.forges.github_scene import BASE, WORK, Scene, scene_in
-from tests.github_world import Check
+from tests.github_world import Check, faults
 from tests.github_world import Rule as BranchRule
 
 LIMIT = 1800.0  # seconds, as for a task
@@ -157,3 +157,17 @@ def test_looking_again_at_what_has_not_changed_costs_nothing(scene: Scene) -> No
         "status",
         "check-runs",
     ]
+
+
+@pytest.mark.parametrize("route", ["GET /repos/*/rules/branches/*", "GET /repos/*/branches/*"])
+def test_a_repository_whose_plan_knows_no_rules_has_none(scene: Scene, route: str) -> None:
+    unpaid = faults.status(403, "Upgrade to GitHub Pro or make this repository public to enable this feature.")
+    scene.world.faults.add(route, unpaid)
+    assert ready(scene) is PullRequestState.OPEN
+    assert scene.world.faults.left == 0
+
+
+def test_rules_that_may_not_be_read_are_no_absence_of_rules(scene: Scene) -> None:
+    scene.world.faults.add("GET /repos/*/rules/branches/*", faults.status(403, "Resource not accessible"))
+    with pytest.raises(ForgeError, match="did not show the rules of"):
+        ready(scene)

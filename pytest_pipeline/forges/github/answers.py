@@ -161,6 +161,12 @@ def deleted(answer: Answer) -> bool:
     return answer.status in (204, 404) or gone
 
 
+def knows_no_rules(answer: Answer) -> bool:
+    """Whether there are no rules to be read: no such branch, a server too old for rulesets, or a plan without them."""
+    unpaid = answer.status == 403 and not answer.limited and answer.says("upgrade to")
+    return answer.status == 404 or unpaid
+
+
 def refusal(what: str, answer: Answer) -> str:
     """The sentences for the user: what was not done, what GitHub said, and what to do next."""
     status = f"status {answer.status}" if answer.status != LOST else "no answer"

@@ -13,7 +13,7 @@ from pytest_pipeline.findings import Finding
 from pytest_pipeline.forges.base import ChecksRule
 from pytest_pipeline.forges.gate_budget import Budget
 from pytest_pipeline.forges.gate_limits import CallKind
-from pytest_pipeline.forges.github.answers import LOST, Answer, refusal, remedy
+from pytest_pipeline.forges.github.answers import LOST, Answer, knows_no_rules, refusal, remedy
 from pytest_pipeline.forges.github.checks import required_by_rules
 from pytest_pipeline.forges.github.client import Client, each_dict
 from pytest_pipeline.forges.github.demands import SUBJECT, Rules, demands, judge_methods
@@ -183,7 +183,7 @@ class Preflight:
     def _rules_of(self, branch: str) -> Rules | None:
         """The rules that a branch of that name has, or would have; None where GitHub knows no rulesets."""
         found = self._reader.answer(lambda: self._client.pages(f"rules/branches/{self._client.quoted(branch)}"))
-        if found.status == 404 or (_forbidden(found) and found.says("upgrade to")):
+        if knows_no_rules(found):
             return None
         if not found.ok:
             raise ForgeError(refusal(f"show the rules of {branch}", found))

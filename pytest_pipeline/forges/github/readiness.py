@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_pipeline.errors import BaseMovedError, BehindError, ChecksError, ForgeError
 from pytest_pipeline.forges.base import ChecksRule, PullRequest, PullRequestState
-from pytest_pipeline.forges.github.answers import refusal
+from pytest_pipeline.forges.github.answers import knows_no_rules, refusal
 from pytest_pipeline.forges.github.checks import (
     Check,
     Outcome,
@@ -207,7 +207,7 @@ class Readiness:
             rules = self.reader.answer(lambda: client.pages(f"rules/branches/{place}"))
             branch = self.reader.answer(lambda: client.get(f"branches/{place}"))
             for answer in (rules, branch):
-                if not answer.ok and answer.status != 404:  # servers of one's own may be too old to have rulesets
+                if not answer.ok and not knows_no_rules(answer):
                     raise ForgeError(refusal(f"show the rules of {base}", answer))
             names = required_by_rules(each_dict(rules.body)) if rules.ok else set()
             names |= required_by_protection(branch.body) if branch.ok else set()
