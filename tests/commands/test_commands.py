@@ -144,7 +144,7 @@ def test_the_settings_are_those_that_pytest_finds(
     bare_project.write({file: f"{head}\npipeline_forge = {value}\n", "below/x": ""})
     told = command(bare_project, "clean", directory=bare_project.path / "below")
     assert told.errors.strip() == (
-        "ERROR: There is no forge 'elsewhere'. Use --forge local, or a conftest with that hook."
+        "ERROR: There is no forge 'elsewhere'. Use --forge local or --forge github, or a conftest with that hook."
     )
     assert command_here(bare_project, "clean", "--forge=local").exit_code == 0
     assert command_here(bare_project, "clean", "-o", "pipeline_forge=local").exit_code == 0

@@ -67,7 +67,9 @@ class GitHubProject:
 
 
 def is_change(logged: Logged) -> bool:
-    """Whether a request changed something."""
+    """Whether a request changed something; what is asked of a permission is refused, and changes nothing."""
+    if logged.status >= 400:
+        return False
     if logged.kind == "git":
         return logged.method == "POST" and logged.path.endswith("git-receive-pack")
     return logged.method not in ("GET", "HEAD")

@@ -46,7 +46,7 @@ def test_the_answer_is_a_sentence_that_says_what_to_do(desk: Desk) -> None:
     found = desk.gate(GateLimits()).budget(1000)
     assert found.sentence == (
         "GitHub's limits leave 1,000 tasks to take at least 3 h 27 min (because of 450 new contents an hour). "
-        "1 h 0 min are allowed. Run fewer tasks, or allow more time."
+        "1 h 0 min are allowed. Run fewer tasks, or allow more time with --forge-time."
     )
     assert desk.gate().budget(1).sentence.startswith("GitHub's limits leave 1 task to take at least 4 s")
     assert desk.gate().budget(1000, allowed=4 * 3600).fits

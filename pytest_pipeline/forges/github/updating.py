@@ -7,6 +7,7 @@ finds what is there and goes on.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import dropwhile
 
@@ -60,19 +61,27 @@ class Updating:
 
     def _by_github(self, pull_request: PullRequest, request: MergeRequest) -> str | None:
         """The head that GitHub made; None where it makes none: then we rebase, and name the files in a conflict."""
-        begun_from = ""
-        for _ in self.reader.waiting.tries(self.reader.patience.visibility):
+        tries, begun_from = self._tries(), ""
+        while True:
+            last = next(tries)
             head, base = self._look(pull_request, request)
             if self._holds(head, base):
                 return head
+            if last:
+                return None
             if begun_from == head:
                 continue
+            if begun_from:  # GitHub has done what was asked, and the base has moved meanwhile
+                tries = self._tries()
+                next(tries)
             meaning = update(self._ask(pull_request, head))
-            if meaning is Update.REFUSED:
-                break
             if meaning is Update.BEGUN:
                 begun_from = head
-        return None
+            if meaning is Update.REFUSED:
+                return None
+
+    def _tries(self) -> Iterator[bool]:
+        return self.reader.waiting.tries(self.reader.patience.visibility)
 
     def _ask(self, pull_request: PullRequest, head: str) -> Answer:
         path = f"pulls/{pull_request.number}/update-branch"
