@@ -92,9 +92,11 @@ class Scene:
     def push_environment(self) -> Iterator[Mapping[str, str]]:
         basic = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
         yield {
-            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_COUNT": "2",
             "GIT_CONFIG_KEY_0": f"http.{self.world.root}/.extraHeader",
             "GIT_CONFIG_VALUE_0": f"Authorization: Basic {basic}",
+            "GIT_CONFIG_KEY_1": "http.followRedirects",
+            "GIT_CONFIG_VALUE_1": "false",
             "GIT_ASKPASS": "false",
         }
 

@@ -12,6 +12,7 @@ from pytest_pipeline.forges.github.texts import marked_branch
 from tests.forges.github_scene import BASE, NAME, WORK, Scene, draft, scene_in
 from tests.github_world import Check, faults
 from tests.github_world import Rule as BranchRule
+from tests.github_world.answers import Answer
 from tests.host.git_world import commit_files
 
 METHODS = ("merge", "squash", "rebase")
@@ -148,10 +149,33 @@ def test_a_push_of_a_base_survives_a_fault(scene: Scene, fault: str) -> None:
     assert scene.tip(BASE) == scene.start
 
 
-@pytest.mark.parametrize("fault", ["502", "reset"])
+@pytest.mark.parametrize("fault", ["502", "reset", "cut"])
 def test_a_look_at_a_branch_survives_a_fault(scene: Scene, fault: str) -> None:
     scene.world.faults.add("GET /*/info/refs", LOST[fault], times=2)
     assert scene.forge.branch_head("main") == scene.start
+
+
+@pytest.mark.parametrize(
+    ("answer", "remedy"),
+    [
+        (faults.status(401), "Use a token that may write"),
+        (faults.status(403), "Use a token that may write"),
+        (faults.status(404), "Look for a mistake in the repository's name"),
+        (
+            faults.answered(Answer(301, headers={"Location": "http://127.0.0.1:9/moved.git"})),
+            "The repository has moved",
+        ),
+    ],
+    ids=["401", "403", "404", "301"],
+)
+@pytest.mark.parametrize("route", ["GET /*/info/refs", "POST /*/git-receive-pack"])
+def test_a_push_that_is_refused_is_told_at_once(scene: Scene, route: str, answer: faults.Fault, remedy: str) -> None:
+    scene.forge.ensure_base(BASE, scene.start, scene.work)
+    head = commit_files(scene.work, scene.start, {"new": "1"})
+    scene.world.faults.add(route, answer)
+    with pytest.raises(ForgeError, match=remedy):
+        scene.forge.push(WORK, head, scene.work)
+    assert scene.time.sleeps == []
 
 
 def test_an_outage_that_does_not_end_is_told(scene: Scene) -> None:
@@ -361,6 +385,22 @@ def test_a_branch_is_deleted_only_where_it_is_expected(scene: Scene) -> None:
     scene.forge.delete_branch(WORK, head)
     scene.forge.delete_branch(WORK, head)
     assert (scene.tip(WORK), scene.asked("DELETE")) == (None, 1)
+
+
+def test_a_branch_that_rest_does_not_know_yet_is_deleted_all_the_same(scene: Scene) -> None:
+    opened = scene.open({"new": "1"})
+    scene.world.faults.add("DELETE /repos/*", faults.status(404, "Not Found"))
+    scene.world.faults.add("DELETE /repos/*", faults.status(422, "Reference does not exist"), nth=2)
+    scene.forge.delete_branch(WORK, opened.head)
+    assert (scene.tip(WORK), scene.asked("DELETE")) == (None, 3)
+
+
+def test_a_deletion_that_stays_refused_is_told(scene: Scene) -> None:
+    opened = scene.open({"new": "1"})
+    scene.world.faults.add("DELETE /repos/*", faults.status(404, "Not Found"), times=1000)
+    with pytest.raises(ForgeError, match=r"did not delete the branch .*status 404.*Look for a mistake"):
+        scene.forge.delete_branch(WORK, opened.head)
+    assert scene.tip(WORK) == opened.head
 
 
 def test_a_branch_that_github_deletes_first_is_fine(scene: Scene) -> None:

@@ -195,9 +195,9 @@ class GitHubForge:
             if found != head:
                 raise ForgeError(f"{branch} is at {found}, not at {head}, so it was not deleted. Look what moved it.")
             answer = self._client.change("DELETE", f"git/refs/heads/{self._client.quoted(branch)}", CallKind.WRITE)
-            if deleted(answer):
+            if answer.ok:
                 return
-            if last or not answer.uncertain:
+            if last or not (answer.uncertain or deleted(answer)):
                 raise ForgeError(refusal(f"delete the branch {branch}", answer))
 
     @_told_as_forge_error()

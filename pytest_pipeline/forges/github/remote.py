@@ -17,10 +17,13 @@ _ID = re.compile(r"[0-9a-f]{40}")
 _PASSING = re.compile(
     r"RPC failed|hung up unexpectedly|returned error: (5\d\d|429)|Internal Server Error|\(failed\)|cannot lock ref"
     r"|stale info|early EOF|unexpected disconnect|Connection (reset|refused|timed out)|Failed to connect"
-    r"|Could not resolve host|Empty reply|Recv failure",
+    r"|Could not resolve host|Empty reply|Recv failure|transfer closed|Operation (timed out|too slow)",
     re.IGNORECASE,
 )
 """What passes by itself, or leaves open whether the push was done; everything else is permanent."""
+
+_REFUSED = re.compile(r"returned error: (3\d\d|40[134])|could not read (Username|Password)|Authentication failed")
+"""Answers that no second try changes, also where git adds that the remote end hung up."""
 
 _REMEDIES = (
     (
@@ -38,7 +41,11 @@ _REMEDIES = (
         ),
         "Use a token that may write the contents of this repository.",
     ),
-    (re.compile(r"not found", re.IGNORECASE), "Look for a mistake in the repository's name; the token must see it."),
+    (
+        re.compile(r"not found|returned error: 404", re.IGNORECASE),
+        "Look for a mistake in the repository's name; the token must see it.",
+    ),
+    (re.compile(r"returned error: 3\d\d"), "The repository has moved: name it as it is called now."),
 )
 
 
@@ -192,7 +199,7 @@ class Remote:
 
     def _give_up(self, what: str, error: GitError, *, last: bool) -> None:
         said = str(error)
-        if not last and _PASSING.search(said):
+        if not last and _PASSING.search(said) and not _REFUSED.search(said):
             return
         known = (remedy for pattern, remedy in _REMEDIES if pattern.search(said))
         remedy = next(known, "Look whether the server answers, and start again.")
