@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +41,9 @@ class GitHubProject:
         text = "# A plan\n\n## Batch 1: All of it\n\n" + "\n".join(tasks)
         self.project.write({"plans/p.md": text})
 
-    def run(self, *arguments: str) -> Ran:
+    def run(self, *arguments: str, plugins: Sequence[object] = ()) -> Ran:
         """Run pytest in this process."""
-        return self.project.run(*self.flags, *(arguments or ("plans",)))
+        return self.project.run(*self.flags, *(arguments or ("plans",)), plugins=plugins)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start pytest in a process of its own."""

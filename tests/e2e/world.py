@@ -193,12 +193,14 @@ class Project:
         place.write_text(text.replace("$OUTSIDE", str(self.outside)), "utf-8")
         return f"{interpreter} {place}"
 
-    def run(self, *arguments: str, agent: str = "") -> Ran:
+    def run(self, *arguments: str, agent: str = "", plugins: Sequence[object] = ()) -> Ran:
         """Run pytest here, in this process; ``agent`` is a command line, else references are replayed."""
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.environment.items():
                 patch.setenv(name, value)
-            result = self.pytester.runpytest_inprocess(*QUIET, *self._who(agent), *(arguments or ("plans",)))
+            result = self.pytester.runpytest_inprocess(
+                *QUIET, *self._who(agent), *(arguments or ("plans",)), plugins=list(plugins)
+            )
         return Ran(int(result.ret), f"{result.stdout.str()}\n{result.stderr.str()}", self.state)
 
     def start(self, *arguments: str, agent: str = "") -> subprocess.Popen[str]:

@@ -30,6 +30,7 @@ class Fault:
         works: whether the work is done all the same, so that only its answer is lost.
         passes: the real answer is sent in the end.
         before: called first, without the world's lock: something that happens meanwhile.
+        after: called when the work is done and nothing is sent yet, without the world's lock.
         seconds: waited first.
         cut: only half of the real answer's body is sent.
     """
@@ -38,6 +39,7 @@ class Fault:
     works: bool = False
     passes: bool = False
     before: Callable[[], object] | None = None
+    after: Callable[[], object] | None = None
     seconds: float = 0.0
     cut: bool = False
 
@@ -93,6 +95,11 @@ def meanwhile(happens: Callable[[], object]) -> Fault:
     return Fault(passes=True, before=happens)
 
 
+def killed(kill: Callable[[], object], *, done: bool) -> Fault:
+    """Whoever asks dies, right before the work is done or right after it; no answer reaches it."""
+    return Fault(works=True, after=kill) if done else Fault(before=kill)
+
+
 @dataclass
 class _Planned:
     pattern: str
@@ -130,6 +137,11 @@ class Faults:
                     chosen = planned.fault
             self._planned = [planned for planned in self._planned if planned.times]
             return chosen
+
+    def clear(self) -> None:
+        """Forget those that have not come up yet."""
+        with self._lock:
+            self._planned.clear()
 
     @property
     def left(self) -> int:

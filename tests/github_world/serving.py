@@ -36,15 +36,17 @@ class Server(ThreadingHTTPServer):
 
     Args:
         respond: answers one request.
+        now: seconds since the epoch, for the date of an answer.
     """
 
     daemon_threads = False
     block_on_close = True
     request_queue_size = 128
 
-    def __init__(self, respond: Respond) -> None:
+    def __init__(self, respond: Respond, now: Callable[[], float]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.respond = respond
+        self.now = now
         self.crashes: list[str] = []
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -90,6 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
         return
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(self.server.now() if timestamp is None else timestamp)
 
     def do_GET(self) -> None:
         request = self._request()

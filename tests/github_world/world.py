@@ -47,7 +47,7 @@ class GitHubWorld:
         self._directory = directory / "github"
         self.lock = threading.RLock()
         self._backend = Backend()
-        self._server = Server(self._respond)
+        self._server = Server(self._respond, self.now)
         self._ended = threading.Event()
         self._tokens: dict[str, Token] = {}
         self._repositories: dict[str, Hosted] = {}
@@ -171,6 +171,8 @@ class GitHubWorld:
         if not (fault.works or fault.passes):
             return Sending(wrong), wrong is not None
         answer = work()
+        if fault.after is not None:
+            fault.after()
         if fault.passes or fault.cut:
             return Sending(answer, fault.cut), True
         return Sending(wrong), True
