@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import logging
 import pickle
 import subprocess
@@ -50,10 +51,11 @@ def test_a_revoked_token_is_told_and_never_shown(scene: Scene) -> None:
 def test_the_client_keeps_its_token_to_itself(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     client = Client(NAME, scene.token, base_url=scene.world.url, gate=scene.gate)
-    echo = faults.status(422, f"You sent {scene.token}")
+    basic = base64.b64encode(f"x-access-token:{scene.token}".encode()).decode()
+    echo = faults.status(422, f"You sent {scene.token} and {basic}")
     scene.world.faults.add("GET /repos/*", echo)
     answer = client.get("branches/main")
-    assert (answer.status, answer.message) == (422, "You sent ***")
+    assert (answer.status, answer.message) == (422, "You sent *** and ***")
     assert scene.token not in repr(client) + str(client) + repr(answer)
     assert scene.token not in caplog.text
     with pytest.raises(TypeError, match="never copied"):

@@ -21,6 +21,7 @@ from github import Auth, Github
 from pytest_pipeline.errors import ForgeError
 from pytest_pipeline.forges.gate_limits import CallKind
 from pytest_pipeline.forges.github.answers import LOST, Answer, read_errors
+from pytest_pipeline.host.redaction import Redactor
 
 TIMEOUT = 30  # seconds to connect, and between two bytes; GitHub itself gives up a request after ten
 MOST_REFUSALS = 8  # limits in a row for one call; the gate has waited longer before each
@@ -63,7 +64,7 @@ class Client:
         self.repository = repository
         self.base_url = base_url.rstrip("/")
         self.gate = gate
-        self._token = token
+        self._redactor = Redactor((token, f"x-access-token:{token}"))
         self._github = Github(
             auth=Auth.Token(token),
             base_url=self.base_url,
@@ -183,10 +184,8 @@ class Client:
             if not isinstance(error, OSError):
                 raise ForgeError(f"GitHub points elsewhere. Look at the API's address, {self.base_url}.") from None
             return Answer(LOST, message=f"{type(error).__name__}: the connection broke or was too slow")
-        return _parsed(status, {name: self._clean(str(value)) for name, value in found.items()}, self._clean(text))
-
-    def _clean(self, text: str) -> str:
-        return text.replace(self._token, "***") if self._token else text
+        clean = self._redactor.text  # a server may repeat the token, also as git sends it
+        return _parsed(status, {name: clean(str(value)) for name, value in found.items()}, clean(text))
 
 
 def _parsed(status: int, headers: Mapping[str, str], text: str) -> Answer:
