@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from pytest_pipeline.events import RunFinished, StepStarted
-from pytest_pipeline.execution import github_ground
+from pytest_pipeline.forges import gate_opening
 from pytest_pipeline.forges.gate import Gate
+from pytest_pipeline.forges.gate_files import FileTurnstile
 from pytest_pipeline.forges.github import connection
 from pytest_pipeline.forges.github.waiting import Waiting
 from tests.e2e.github_calls import ALL_ROUTES, BASE, EVERY, Call, mutation
@@ -42,7 +43,8 @@ class Clock:
         """Let everybody live by it."""
         waiting = Waiting(self.now, self.sleep, lambda: 0.5)
         patch.setattr(connection, "Waiting", lambda: waiting)
-        patch.setattr(github_ground, "Gate", functools.partial(Gate, clock=self.now, sleep=self.sleep))
+        patch.setattr(gate_opening, "FileTurnstile", functools.partial(FileTurnstile, clock=self.now))
+        patch.setattr(gate_opening, "Gate", functools.partial(Gate, sleep=self.sleep))
         github.world.clock = self.now
 
 

@@ -45,13 +45,13 @@ class GitHubProject:
         """Run pytest in this process."""
         return self.project.run(*self.flags, *(arguments or ("plans",)), plugins=plugins)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, agent: str = "") -> subprocess.Popen[str]:
         """Start pytest in a process of its own."""
-        return self.project.start(*self.flags, *(arguments or ("plans",)))
+        return self.project.start(*self.flags, *(arguments or ("plans",)), agent=agent)
 
-    def run_apart(self, *arguments: str) -> Ran:
+    def run_apart(self, *arguments: str, agent: str = "", timeout: float = 120.0) -> Ran:
         """Run pytest in a process of its own."""
-        return self.project.run_apart(*self.flags, *(arguments or ("plans",)))
+        return self.project.run_apart(*self.flags, *(arguments or ("plans",)), agent=agent, timeout=timeout)
 
     def branches(self) -> dict[str, str]:
         """All branches but the default one."""

@@ -28,7 +28,8 @@ COMMITS = Counter(
 )
 
 
-def test_the_example_plans_succeed_twice_in_a_row(bare_project: Project) -> None:
+def clone_of_the_examples(bare_project: Project) -> Path:
+    """Make the project a repository that holds what a clone of this one holds of its examples."""
     source = bare_project.outside / "clone"
     source_repository(source, {})
     for each in ("plans", "LICENSE", "conftest.py", ".gitignore"):
@@ -39,6 +40,11 @@ def test_the_example_plans_succeed_twice_in_a_row(bare_project: Project) -> None
         {"pytest.ini": "[pytest]\naddopts = --strict-markers\nfilterwarnings = error\npipeline_agent = reference\n"},
     )
     bare_project.pytester._path = source
+    return source
+
+
+def test_the_example_plans_succeed_twice_in_a_row(bare_project: Project) -> None:
+    source = clone_of_the_examples(bare_project)
 
     ran = bare_project.run_apart(
         "plans/", "--count", "2", "--junitxml", str(bare_project.outside / "record.xml")

@@ -215,10 +215,10 @@ class Project:
             start_new_session=True,
         )
 
-    def run_apart(self, *arguments: str, agent: str = "") -> Ran:
+    def run_apart(self, *arguments: str, agent: str = "", timeout: float = 120.0) -> Ran:
         """Run pytest here in a process of its own."""
         process = self.start(*arguments, agent=agent)
-        text, _ = process.communicate(timeout=120)
+        text, _ = process.communicate(timeout=timeout)
         return Ran(process.returncode, text, self.state)
 
     def _who(self, agent: str) -> tuple[str, ...]:
