@@ -79,6 +79,7 @@ class Scene:
         self.time = Time()
         self.gate = RecordingGate()
         self.token = world.token
+        self.of_git: dict[str, str] = {}
         self.directory = directory
         store = Repository.create(directory / "store.git")
         self.work = Repository(store.git_dir, directory / "workspace", directory / "workspace.index")
@@ -98,6 +99,7 @@ class Scene:
             "GIT_CONFIG_KEY_1": "http.followRedirects",
             "GIT_CONFIG_VALUE_1": "false",
             "GIT_ASKPASS": "false",
+            **self.of_git,
         }
 
     def another(self, git: Repository | None = None, gate: RecordingGate | None = None) -> GitHubForge:

@@ -155,6 +155,12 @@ def test_a_look_at_a_branch_survives_a_fault(scene: Scene, fault: str) -> None:
     assert scene.forge.branch_head("main") == scene.start
 
 
+def test_a_look_at_a_branch_that_hangs_is_tried_again(scene: Scene) -> None:
+    scene.of_git = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "1"}
+    scene.world.faults.add("GET /*/info/refs", faults.slow(60.0))
+    assert scene.forge.branch_head("main") == scene.start
+
+
 @pytest.mark.parametrize(
     ("answer", "remedy"),
     [

@@ -17,12 +17,12 @@ _ID = re.compile(r"[0-9a-f]{40}")
 _PASSING = re.compile(
     r"RPC failed|hung up unexpectedly|returned error: (5\d\d|429)|Internal Server Error|\(failed\)|cannot lock ref"
     r"|stale info|early EOF|unexpected disconnect|Connection (reset|refused|timed out)|Failed to connect"
-    r"|Could not resolve host|Empty reply|Recv failure|transfer closed|Operation (timed out|too slow)",
+    r"|Could not resolve host|Empty reply|Recv failure|transfer closed|Operation too slow",
     re.IGNORECASE,
 )
 """What passes by itself, or leaves open whether the push was done; everything else is permanent."""
 
-_REFUSED = re.compile(r"returned error: (3\d\d|40[134])|could not read (Username|Password)|Authentication failed")
+_REFUSED = re.compile(r"returned error: (3\d\d|40[134])|could not read Username")
 """Answers that no second try changes, also where git adds that the remote end hung up."""
 
 _REMEDIES = (
