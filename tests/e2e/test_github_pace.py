@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 
+from tests.e2e.github_calls import mutation
 from tests.e2e.github_injecting import MAKES
-from tests.e2e.github_project import GitHubProject, is_change
+from tests.e2e.github_project import GitHubProject
 from tests.github_world import Logged, faults
 
 SESSIONS = 4
@@ -34,7 +35,7 @@ def test_sessions_with_one_token_change_one_by_one_and_all_heed_a_limit(github: 
 
     assert [process.returncode for process in processes] == [0] * SESSIONS, texts
     assert len(github.hosted.pulls) == len(set(github.merged())) == SESSIONS
-    changes = sorted((each for each in github.world.requests if is_change(each)), key=lambda each: each.began)
+    changes = sorted((each for each in github.world.requests if mutation(each)), key=lambda each: each.began)
     assert len(changes) == CHANGES * SESSIONS + 1
     pauses = [after.began - before.ended for before, after in itertools.pairwise(changes)]
     assert min(pauses) >= SPACING
