@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import junitparser
 import pytest
 
+from pytest_pipeline.events import StepFinished
 from tests.e2e.github_project import TOKEN_VARIABLE, GitHubProject
 from tests.e2e.world import task
+from tests.github_world import Rule
 from tests.host.git_world import git
 
 HELLO = task(title="Say hello", files=["Create: `hello.txt`"], does="echo hello > hello.txt")
@@ -206,3 +210,56 @@ def test_waits_for_the_limits_are_told_counted_and_recorded(github: GitHubProjec
     suite = junitparser.JUnitXml.fromfile(str(github.project.path / "record.xml"))
     found = {each.get("name"): each.get("value") for each in suite._elem.iter("property")}
     assert found["pipeline.forge_waited"] == recorded
+
+
+@dataclass(eq=False)  # pytest 8.4 puts plugins into sets
+class AfterStep:
+    """A plugin that does something once when a step has ended."""
+
+    step: str
+    act: Callable[[], object]
+    done: bool = False
+
+    def pytest_pipeline_step_finished(self, event: StepFinished) -> None:
+        if event.step == self.step and not self.done:
+            self.done = True
+            self.act()
+
+
+def base_moves(github: GitHubProject, files: dict[str, str | None], after: str) -> AfterStep:
+    """Somebody else merges into the run's base when a step has ended."""
+
+    def act() -> None:
+        (base,) = [name for name in github.branches() if name.endswith("/base")]
+        github.hosted.commit(base, files)
+
+    return AfterStep(after, act)
+
+
+@pytest.mark.parametrize("allowed", [True, False], ids=["GitHub updates", "we rebase"])
+def test_a_branch_that_rules_want_up_to_date_is_brought_there_and_merged(github: GitHubProject, allowed: bool) -> None:
+    github.write(HELLO)
+    github.hosted.settings.allow_update_branch = allowed
+    github.hosted.protect("pipeline/*/base", Rule(strict=True))
+
+    ran = github.run("plans", "-k", "1.1", plugins=[base_moves(github, {"other.txt": "other\n"}, "pull request")])
+
+    facts = ran.last().properties
+    assert str(ran.last().outcome) == "passed", ran.text
+    assert facts["updated_commit"] != facts["commit"]
+    (pull,) = github.hosted.pulls.values()
+    assert pull.now.head_sha == facts["updated_commit"]
+    tree = github.hosted.git.tree(str(pull.now.merge_sha))
+    assert (tree.read("hello.txt"), tree.read("other.txt")) == (b"hello\n", b"other\n")
+    assert [name.rpartition("/")[2] for name in github.branches()] == ["base"]
+
+
+def test_a_real_conflict_fails_with_its_kind_and_names_the_files(github: GitHubProject) -> None:
+    github.write(task(files=["Modify: `kept.txt`"], does="echo mine > kept.txt"))
+
+    ran = github.run("plans", "-k", "1.1", plugins=[base_moves(github, {"kept.txt": "theirs\n"}, "push")])
+
+    assert ran.exit_code == 1
+    assert ran.kind() == "conflict"
+    assert "both changed kept.txt" in ran.text
+    assert github.merged() == []
