@@ -45,6 +45,14 @@ class TaskRunKey:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """How a task run stands, in short. ``merged``: it left no pull request open."""
+
+    outcome: Outcome
+    merged: bool
+
+
+@dataclass(frozen=True)
 class AttemptId:
     """What the store answers when it admits an attempt: its row, and its number within the task run, from 1."""
 

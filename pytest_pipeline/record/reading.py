@@ -14,6 +14,7 @@ from pytest_pipeline.record import schema
 from pytest_pipeline.record.costs import usd
 from pytest_pipeline.record.model import (
     AttemptRecord,
+    Ended,
     Outcome,
     RunRecord,
     SessionRecord,
@@ -94,6 +95,41 @@ def task_runs(
     )
     tries = _attempts(connection, chosen)
     return tuple(_task_run(session, row, tuple(tries[row.id])) for row in connection.execute(wanted))
+
+
+def steps_after(connection: sa.Connection, session: str, row: int) -> list[tuple[int, TaskRunKey, StepRecord]]:
+    """The steps that were begun after that one, in the order in which they began."""
+    table, task, run = schema.step, schema.task_run.c, schema.run.c
+    wanted = (
+        sa.select(table, task.plan, task.batch, task.task, run.number.label("run"))
+        .select_from(table.join(schema.attempt).join(schema.task_run).join(schema.run))
+        .where(run.session == session, table.c.id > row)
+        .order_by(table.c.id)
+    )
+    return [
+        (
+            found.id,
+            TaskRunKey(session, found.run, found.plan, found.batch, found.task),
+            StepRecord(found.name, found.started, found.finished, Outcome(found.outcome), found.detail),
+        )
+        for found in connection.execute(wanted)
+    ]
+
+
+def outcomes(connection: sa.Connection, session: str, run: int) -> dict[TaskRunKey, Ended]:
+    """How the task runs of a run stand; the last attempt decides."""
+    state = schema.attempt.c.properties["pull_request_state"].as_string()
+    wanted = (
+        sa.select(schema.task_run, schema.attempt.c.outcome, state.label("pull_request"))
+        .select_from(schema.task_run.join(schema.run).outerjoin(schema.attempt))
+        .where(schema.run.c.session == session, schema.run.c.number == run)
+        .order_by(schema.task_run.c.id, schema.attempt.c.number)
+    )
+    found = {}
+    for row in connection.execute(wanted):
+        key = TaskRunKey(session, run, row.plan, row.batch, row.task)
+        found[key] = Ended(Outcome(row.outcome or row.skipped or Outcome.RUNNING), row.pull_request != "open")
+    return found
 
 
 def _task_run(session: str, row: Row, attempts: tuple[AttemptRecord, ...]) -> TaskRunRecord:

@@ -16,9 +16,11 @@ from pytest_pipeline.record.database import Database
 from pytest_pipeline.record.model import (
     AttemptId,
     AttemptRecord,
+    Ended,
     Outcome,
     RunRecord,
     SessionRecord,
+    StepRecord,
     TaskRunKey,
     TaskRunRecord,
 )
@@ -226,7 +228,43 @@ class Store:
             found = reading.task_runs(connection, key.session, key.run, key)
         return found[0].attempts if found else ()
 
+    def outcomes(self, session: str, run: int) -> Mapping[TaskRunKey, Ended]:
+        """How the task runs of a run stand, those that were tried or skipped."""
+        with self._database.reading() as connection:
+            return reading.outcomes(connection, session, run)
+
+    def abandon(self, key: TaskRunKey, kind: FailureKind, message: str, finished: datetime) -> bool:
+        """Write that the attempt at a task run that is under way has failed, because who made it is gone.
+
+        Args:
+            key: the task run.
+            kind: whose fault it is.
+            message: what is known.
+            finished: when.
+
+        Returns:
+            Whether there was one.
+        """
+        with self._database.writing() as connection:
+            return bool(writing.end_running(connection, key.session, Outcome.FAILED, kind, message, finished, key))
+
+    def interrupt(self, session: str, message: str, finished: datetime) -> None:
+        """Write that every attempt of a session that is under way was interrupted."""
+        kind = FailureKind.INTERRUPTED
+        with self._database.writing() as connection:
+            writing.end_running(connection, session, Outcome.INTERRUPTED, kind, message, finished)
+
     # Steps
+
+    def steps_after(self, session: str, row: int) -> list[tuple[int, TaskRunKey, StepRecord]]:
+        """The steps of a session that were begun after that one, in the order in which they began, by their rows.
+
+        Args:
+            session: id of the session.
+            row: a row; 0 for all steps.
+        """
+        with self._database.reading() as connection:
+            return reading.steps_after(connection, session, row)
 
     def begin_step(self, attempt: AttemptId, name: str, started: datetime) -> None:
         """Write that a step is about to begin."""

@@ -116,6 +116,35 @@ def finish_attempt(
     _end(connection, schema.attempt, attempt.row, f"attempt {attempt.row}", outcome, values)
 
 
+def end_running(
+    connection: sa.Connection,
+    session: str,
+    outcome: Outcome,
+    kind: FailureKind,
+    message: str,
+    finished: datetime,
+    key: TaskRunKey | None = None,
+) -> int:
+    """End all attempts of a session that are running, or those at one task run, and their steps; how many there were.
+
+    What was noted of them stays.
+    """
+    running = (
+        sa.select(schema.attempt.c.id)
+        .select_from(schema.attempt.join(schema.task_run).join(schema.run))
+        .where(schema.run.c.session == session, schema.attempt.c.outcome == str(Outcome.RUNNING))
+    )
+    if key is not None:
+        same = (schema.task_run.c[name] == getattr(key, name) for name in ("plan", "batch", "task"))
+        running = running.where(schema.run.c.number == key.run, *same)
+    rows = [row for (row,) in connection.execute(running)]
+    steps = sa.update(schema.step).where(schema.step.c.attempt.in_(rows), schema.step.c.finished.is_(None))
+    connection.execute(steps.values(outcome=str(Outcome.INTERRUPTED), finished=finished))
+    values = {"outcome": str(outcome), "failure_kind": str(kind), "message": message, "finished": finished}
+    connection.execute(sa.update(schema.attempt).where(schema.attempt.c.id.in_(rows)).values(values))
+    return len(rows)
+
+
 def skip_task_run(connection: sa.Connection, key: TaskRunKey, title: str, outcome: Outcome, reason: str) -> None:
     """Write that a task run is not tried, once."""
     if outcome not in (Outcome.SKIPPED, Outcome.COMPLETED):
