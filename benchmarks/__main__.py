@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import collection, driver, github, idle, overhead
+from benchmarks import collection, driver, github, idle, overhead, scheduling
 
 BENCHMARKS = {
     "idle": idle.main,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "overhead": overhead.main,
     "driver": driver.main,
     "github": github.main,
+    "scheduling": scheduling.main,
 }
 
 

@@ -75,6 +75,24 @@ def _names(config: pytest.Config) -> _Names:
     return config.stash[_NAMES]
 
 
+def first_plan(config: pytest.Config, *, everywhere: bool) -> Path | None:
+    """A file that is probably going to be collected as a plan, for who cannot wait for the collection; None: none is.
+
+    Args:
+        config: pytest's configuration.
+        everywhere: whether plans are collected wherever pytest looks, not only where the command line names them.
+    """
+    names = _names(config)
+    for file in sorted(names.files):
+        if file.suffix.lower() == ".md":
+            return file
+    for directory in sorted(names.searched if everywhere else names.directories):
+        for file in sorted(directory.rglob("*.[mM][dD]")):
+            if resembles_plan(file):
+                return file
+    return None
+
+
 def resembles_plan(path: Path) -> bool:
     """Whether a Markdown file has a heading like those of a plan; a cheap guess, to tell the user of it."""
     try:

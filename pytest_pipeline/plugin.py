@@ -72,6 +72,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Build the settings once."""
     config.stash[PASSED_OVER] = []
     config.stash[SETTINGS] = settings_of(config)
+    if hasattr(config, "workerinput"):
+        _be_a_worker(config)
+    else:
+        _control_workers(config)
 
 
 def settings_of(config: pytest.Config) -> Settings:
@@ -123,12 +127,21 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     return [f"pipeline: passed over {files}; name a file or its directory to run it: pytest {shown}"]
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_node_collection_finished(ids: list[str]) -> None:
-    """Refuse plans under xdist: its schedulers know no dependencies, so a task could run before what it needs."""
-    plans = sorted({nodeid.partition("::")[0] for nodeid in ids if nodeid.partition("::")[0].lower().endswith(".md")})
-    if plans:
-        raise pytest.exit.Exception(
-            f"Plans cannot be run by xdist workers yet ({', '.join(plans)}). Run them without -n, or with -n 0.",
-            returncode=pytest.ExitCode.USAGE_ERROR,
-        )
+def _be_a_worker(config: pytest.Config) -> None:
+    """Where a controller asks for it: wait between items where nothing is torn down too early."""
+    if "pipeline_parking" in config.workerinput:  # type: ignore[attr-defined] # xdist puts it there
+        from pytest_pipeline.cases.parallel.parking import park_where_told
+
+        park_where_told(config)
+
+
+def _control_workers(config: pytest.Config) -> None:
+    """Where xdist distributes items: let us order those of plans, and open the session for all workers."""
+    if config.getoption("dist", "no") == "no" or not config.getoption("tx", None) or config.option.collectonly:
+        return
+    settings = config.stash[SETTINGS]
+    first = naming.first_plan(config, everywhere=settings.collect == "always")
+    if first is not None:
+        from pytest_pipeline.cases.parallel.controlling import Controller
+
+        Controller(config, settings, first).register()

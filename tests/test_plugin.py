@@ -155,17 +155,31 @@ class TestOptions:
 
 
 class TestXdist:
-    """Its schedulers know no dependencies, so plans do not run in its workers yet."""
-
-    def test_plans_are_refused_with_one_sentence(self, project: Project) -> None:
-        project.plan(batch("1", task("1.1")))
+    def test_plans_run_there(self, project: Project) -> None:
+        project.plan(batch("1", task("1.1")), batch("2", task("2.1"), needs="Batch 1"))
 
         result = project.run_apart("plans", "-n", "2")
 
-        assert result.code == pytest.ExitCode.USAGE_ERROR
-        told = "Plans cannot be run by xdist workers yet (plans/plan.md). Run them without -n, or with -n 0."
-        assert (result.text + result.errors).count(told) == 1
-        assert "Traceback" not in result.text + result.errors
+        assert result.code == 0
+        assert result.counts == {"passed": 3}
+
+    def test_a_session_without_plans_is_left_to_xdist(self, project: Project) -> None:
+        project.write("test_python.py", "def test_a(): pass\n")
+        project.write("plans/notes.md", "# Notes\n")
+        project.write(
+            "conftest.py",
+            """
+            import sys
+
+            def pytest_unconfigure(config):
+                print("ours:", *(name for name in sys.modules if name.startswith("pytest_pipeline.cases")))
+            """,
+        )
+
+        result = project.run_apart("plans", "test_python.py", "-n", "2")
+
+        assert result.code == 0
+        assert result.text.rstrip().endswith("ours:")
         assert not (project.path / ".pipeline").exists()
 
     def test_python_tests_alone_run_there(self, project: Project) -> None:

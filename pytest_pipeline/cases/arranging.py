@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 
-from pytest_pipeline.cases.nodes import CaseItem, CaseKey, TaskItem
-from pytest_pipeline.cases.order import SCOPES, needs_first
+from pytest_pipeline.cases.nodes import CaseItem, TaskItem
+from pytest_pipeline.cases.order import SCOPES, CaseKey, needs_first
 
 
 def plan_items(items: Sequence[pytest.Item]) -> list[CaseItem]:

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from pytest_pipeline.cases.describe import item_name
+from pytest_pipeline.cases.describe import batch_name, item_name, run_name
 from pytest_pipeline.cases.lifecycle import Lifecycle, lifecycle_of
 from pytest_pipeline.cases.nodes import BatchNode, FinalStateItem, RunNode, TaskItem
 from pytest_pipeline.cases.order import Order
@@ -44,7 +44,7 @@ def collect_plan(parent: pytest.Collector, path: Path, settings: Settings, *, ex
         fault = f"{shown}:1: this file holds no task. Write one, for example `## Batch 1: …` and `### Task 1.1: …`."
     if plan is not None and not fault and (alien := _only_rehearsed(plan, settings)):
         if not explicit:
-            lifecycle_of(parent.config, settings).pass_over(plan.path)
+            lifecycle_of(parent.config, settings).conductor.passed_over.append(plan.path)
             return None
         fault = alien
     file: PlanFile = PlanFile.from_parent(parent, path=path)
@@ -52,7 +52,7 @@ def collect_plan(parent: pytest.Collector, path: Path, settings: Settings, *, ex
     file.plan, file.fault, file.settings = plan, fault, settings
     lifecycle = lifecycle_of(parent.config, settings)
     if fault:
-        lifecycle.unreadable.append(file.nodeid)
+        lifecycle.conductor.unreadable.append(file.nodeid)
     elif plan is not None:
         lifecycle.plans[plan.path] = plan
     return file
@@ -100,13 +100,12 @@ class PlanFile(pytest.Module):
             self.add_marker(mark_decorator(mark))
         lifecycle = lifecycle_of(self.config, self.settings)
         order = Order.of(self.plan)
-        count = self.settings.count
-        width = max(2, len(str(count)))
-        for run in range(1, count + 1):
-            if count == 1:
+        for run in range(1, self.settings.count + 1):
+            name = run_name(run, self.settings.count)
+            if not name:
                 yield from collect_run(self, lifecycle, self.plan, order, run)
             else:
-                node: RunNode = RunNode.from_parent(self, name=f"run-{run:0{width}d}")
+                node: RunNode = RunNode.from_parent(self, name=name)
                 node.content = partial(collect_run, node, lifecycle, self.plan, order, run)
                 yield node
 
@@ -116,7 +115,7 @@ def collect_run(
 ) -> Iterator[pytest.Item | pytest.Collector]:
     """The batches of one run of a plan, each with its tasks, and its final state."""
     for batch in plan.batches:
-        node: BatchNode = BatchNode.from_parent(parent, name=f"batch-{batch.number}")
+        node: BatchNode = BatchNode.from_parent(parent, name=batch_name(batch))
         places = zip(batch.tasks, order.places(lifecycle.plan_number(plan), run, batch), strict=True)
         node.items = [TaskItem.make(node, lifecycle, plan, batch, task, place, order) for task, place in places]
         yield node

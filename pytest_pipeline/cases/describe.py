@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pytest_pipeline.plans.model import CommandCheck, PredicateCheck, ProseCheck, RefusedCheck, Task
+from pytest_pipeline.plans.model import Batch, CommandCheck, PredicateCheck, ProseCheck, RefusedCheck, Task
 from pytest_pipeline.trouble import Trouble
 
 _MOST = 60
@@ -17,6 +17,16 @@ def slug(text: str) -> str:
     """
     words = re.sub(r"[^\w.]+", "-", text.lower()).strip("-.")
     return words if len(words) <= _MOST else words[:_MOST].rsplit("-", 1)[0]
+
+
+def run_name(run: int, count: int) -> str:
+    """The name of a run's node, of one width for all runs; empty where plans run once and have no such node."""
+    return "" if count == 1 else f"run-{run:0{max(2, len(str(count)))}d}"
+
+
+def batch_name(batch: Batch) -> str:
+    """The name of a batch's node."""
+    return f"batch-{batch.number}"
 
 
 def item_name(task: Task) -> str:

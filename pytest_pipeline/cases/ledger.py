@@ -1,11 +1,11 @@
-"""What became of each item so far: decides what may run, and when a run is over."""
+"""What became of each item so far, which decides what may run."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from pytest_pipeline.cases.nodes import CaseItem, CaseKey, TaskItem
+from pytest_pipeline.cases.nodes import CaseItem, TaskItem
+from pytest_pipeline.cases.order import CaseKey
 from pytest_pipeline.plans.model import Status
 from pytest_pipeline.record.model import FINAL_STATE, Outcome
 
@@ -22,8 +22,15 @@ class Ledger:
         self._outcomes: dict[CaseKey, Outcome] = {}
         self._of_plan: dict[tuple[int, str], dict[CaseKey, Outcome]] = {}  # the same by run and plan, without ends
         self._unmerged: set[CaseKey] = set()
-        self._pending = Counter(case.run for case in self._items)
-        self._done: set[CaseKey] = set()
+        self._ask: Callable[[int], Mapping[CaseKey, tuple[Outcome, bool]]] | None = None
+
+    def ask_others(self, ask: Callable[[int], Mapping[CaseKey, tuple[Outcome, bool]]]) -> None:
+        """Other processes carry out items too: ask for their outcomes before anything is decided.
+
+        Args:
+            ask: tells of a run how its items ended so far, and of each whether it left no open pull request.
+        """
+        self._ask = ask
 
     def note(self, case: CaseKey, outcome: Outcome, *, merged: bool = True) -> None:
         """Write down how an item ended; a later attempt overwrites an earlier one.
@@ -40,18 +47,6 @@ class Ledger:
         if not merged:
             self._unmerged.add(case)
 
-    def close(self, case: CaseKey) -> bool:
-        """Note that an item will not be tried again; True when its run is over with it."""
-        if case not in self._items or case in self._done:
-            return False
-        self._done.add(case)
-        self._pending[case.run] -= 1
-        return self._pending[case.run] == 0
-
-    def outcomes(self, run: int) -> list[Outcome]:
-        """How the items of a run ended so far; those that have not are RUNNING."""
-        return [self._outcomes.get(case, Outcome.RUNNING) for case in self._items if case.run == run]
-
     def unselected_needs(self, item: CaseItem) -> list[str]:
         """What an item needs that is not selected, and therefore counts as met."""
         return [need.task for need in item.needs if need not in self._items]
@@ -62,6 +57,7 @@ class Ledger:
         Returns:
             COMPLETED where the plan says that it is done, SKIPPED where a dependency is not met; and the reason.
         """
+        self._learn(item)
         if isinstance(item, TaskItem):
             if item.task.status is Status.COMPLETED:
                 return Outcome.COMPLETED, "The plan says that it is completed."
@@ -71,6 +67,13 @@ class Ledger:
                     return Outcome.SKIPPED, f"It needs task {need.task} of batch {need.batch}, which {reason}."
             return None
         return self._reason_without_end(item)
+
+    def _learn(self, item: CaseItem) -> None:
+        if self._ask is None or (isinstance(item, TaskItem) and not item.needs):
+            return
+        for case, (outcome, merged) in self._ask(item.case.run).items():
+            if outcome is not Outcome.RUNNING:
+                self.note(case, outcome, merged=merged)
 
     def _unmet(self, need: CaseKey) -> str:
         if need not in self._items:

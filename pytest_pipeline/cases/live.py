@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_pipeline.events import AgentActivity, ForgeWaiting
+from pytest_pipeline.events import AgentActivity, ForgeWaiting, StepFinished
 from pytest_pipeline.record.columns import plain, shorten
 
 if TYPE_CHECKING:
@@ -21,17 +21,33 @@ _SHORT_WAIT = 1.0  # with -v; each change of a GitHub keeps that distance from t
 
 
 def show_live(config: pytest.Config) -> None:
-    """Show lines on a terminal that no other worker writes to: waits unless ``-q`` is given, agents with ``-vv``."""
-    terminal: TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
-    verbosity = config.get_verbosity()
-    if terminal is None or verbosity < 0 or hasattr(config, "workerinput"):
+    """Show lines on a terminal that no other worker writes to.
+
+    Long waits unless ``-q`` is given, steps with ``-v``, and with ``-vv`` what agents say.
+    """
+    lines, verbosity = lines_of(config), config.get_verbosity()
+    if lines is None:
         return
-    capture: CaptureManager | None = config.pluginmanager.get_plugin("capturemanager")
-    lines = Lines(terminal, capture)
     shortest = _LONG_WAIT if verbosity == 0 else _SHORT_WAIT
     config.pluginmanager.register(WaitLines(lines, shortest), "pipeline-wait-lines")
+    if verbosity >= 1:
+        config.pluginmanager.register(StepLines(lines), "pipeline-step-lines")
     if verbosity >= 2:
         config.pluginmanager.register(LiveLines(lines), "pipeline-live-lines")
+
+
+def lines_of(config: pytest.Config) -> Lines | None:
+    """Where lines of ours are written; None where there is no terminal of ours, or silence was asked for."""
+    terminal: TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is None or config.get_verbosity() < 0 or hasattr(config, "workerinput"):
+        return None
+    capture: CaptureManager | None = config.pluginmanager.get_plugin("capturemanager")
+    return Lines(terminal, capture)
+
+
+def step_line(run: int, task: str, plan: str, step: str, outcome: str, seconds: float) -> str:
+    """A step that has ended, as a line."""
+    return f"run {run}, {task} of {plan}: {step} {outcome} after {seconds:.1f} s"
 
 
 class Lines:
@@ -63,6 +79,18 @@ class LiveLines:
     def pytest_pipeline_agent_activity(self, event: AgentActivity) -> None:
         """Write the line."""
         self.lines.write(event.line)
+
+
+@dataclass(frozen=True)
+class StepLines:
+    """A plugin that writes each step as it ends."""
+
+    lines: Lines
+
+    def pytest_pipeline_step_finished(self, event: StepFinished) -> None:
+        """Write the line."""
+        task = event.task
+        self.lines.write(step_line(task.run, task.task, task.plan, event.step, event.outcome, event.seconds))
 
 
 @dataclass(frozen=True)

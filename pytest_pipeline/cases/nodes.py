@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_pipeline.cases.describe import describe, item_name
-from pytest_pipeline.cases.order import Order, Place
+from pytest_pipeline.cases.order import CaseKey, Order, Place
 from pytest_pipeline.cases.retrying import pauses
 from pytest_pipeline.cases.story import tell
 from pytest_pipeline.errors import PipelineError, TaskFailure
@@ -51,16 +50,6 @@ class BatchNode(pytest.Collector):
     def collect(self) -> list[TaskItem]:
         """Its tasks in the order of the file."""
         return self.items
-
-
-@dataclass(frozen=True, slots=True)
-class CaseKey:
-    """One item of a plan in one run, within a session; ``batch`` is empty for the final state."""
-
-    run: int
-    plan: str
-    batch: str
-    task: str
 
 
 def perform(item: CaseItem, /) -> None:
@@ -116,7 +105,8 @@ class CaseItem(pytest.Function):
 
     def setup(self) -> None:
         """Skip, or admit an attempt, set up fixtures and prepare the workspace."""
-        if self.lifecycle.opened is None:  # --setup-plan and its like: fixtures alone
+        self.lifecycle.join()
+        if not self.lifecycle.is_open:  # --setup-plan and its like: fixtures alone
             super().setup()
             return
         self.lifecycle.skip_if_needed(self)

@@ -15,6 +15,16 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
+class CaseKey:
+    """One item of a plan in one run, within a session; ``batch`` is empty for the final state."""
+
+    run: int
+    plan: str
+    batch: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where an item stands: number of its plan in the session, run, and rank of batch and task in the plan."""
 

@@ -8,7 +8,7 @@ from pytest_pipeline.errors import TaskFailure
 from pytest_pipeline.record.junit import clean
 
 if TYPE_CHECKING:
-    from pytest_pipeline.cases.nodes import CaseKey
+    from pytest_pipeline.cases.order import CaseKey
 
 
 def tell(failure: TaskFailure, title: str, case: CaseKey, count: int) -> str:

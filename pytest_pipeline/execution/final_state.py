@@ -62,7 +62,7 @@ class FinalState(Attempt):
         with self.judged():
             with self.steps.step("outcome"):
                 merges = self._in_order(self._recorded())
-                self.facts["merges"] = str(len(merges))
+                self.facts["merges"] = str(sum(merge.key.plan == self.key.plan for merge in merges))
                 self._confirm_files(merges)
             with self.steps.step("verify"):
                 self._confirm_verification()

@@ -68,6 +68,22 @@ class GitHubGround:
         forget_variables()
         return ground
 
+    def at(self, base: str | None, plans: Path, rootdir: Path) -> GitHubGround:
+        """The same ground, with runs that start from another commit or branch.
+
+        Raises:
+            SettingsError: the checkout has no such commit.
+        """
+        checkout = self.checkout and find_target(self.settings.repo, base, plans, rootdir)
+        return replace(self, base=base, checkout=checkout)
+
+    @classmethod
+    def joined(cls, settings: Settings, address: Address, token: Token) -> GitHubGround:
+        """The ground of a session that another process has opened."""
+        ground = cls(address, token, settings, None, None, None)
+        ground._closing.enter_context(guarded(token.secrets))
+        return ground
+
     def connect(self, on_wait: Callable[[str, float], None]) -> Connection:
         """A connection through the gate of the token; closed with this ground."""
         name = token_id(self.address.api_url, self.token.reveal())
@@ -142,8 +158,11 @@ class GitHubGround:
             raise SettingsError(
                 f"{self.address.web_url} has no {missing}. Push it there, or name another one with --base-commit."
             )
-        made = mirror_of(commit, layout, lambda new: remote.fetch(f"{commit}:{MIRRORED}", new))
-        return made, commit
+        return self.mirror(commit, remote, layout), commit
+
+    def mirror(self, commit: str, remote: Remote, layout: Layout) -> Repository:
+        """A mirror of a commit that GitHub has."""
+        return mirror_of(commit, layout, lambda new: remote.fetch(f"{commit}:{MIRRORED}", new))
 
     def notes(self) -> tuple[str, ...]:
         """What to know of address and token, in sentences."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
@@ -46,6 +47,29 @@ class Layout:
             ) from None
         return cls(state, session, scratch)
 
+    def of_worker(self, name: str) -> Layout:
+        """The same for another process of the session: its scratch directory lies in ours, where that can be seen.
+
+        Raises:
+            HostError: it cannot be made.
+        """
+        try:
+            if self.scratch.is_dir():
+                scratch = self.scratch / name
+                scratch.mkdir(exist_ok=True)
+                self.pid_file(name).write_text(str(os.getpid()), "ascii")
+            else:
+                scratch = Path(tempfile.mkdtemp(prefix="pytest-pipeline-")).resolve()
+        except OSError as error:
+            raise HostError(
+                f"The directory {error.filename} cannot be made: {error.strerror}. Free space there."
+            ) from None
+        return replace(self, scratch=scratch)
+
+    def pid_file(self, name: str) -> Path:
+        """Where a worker on this machine says which process it is."""
+        return self.scratch / f"{name}.pid"
+
     @property
     def store_url(self) -> str:
         """URL of the default store."""
@@ -68,6 +92,10 @@ class Layout:
     def run_store(self, run: int) -> Path:
         """The git directory of one run: what it makes is reachable for no other run."""
         return self.state / "sessions" / self.session / f"run-{run:02d}.git"
+
+    def run_stores(self) -> list[Path]:
+        """The git directories of runs that are there."""
+        return sorted((self.state / "sessions" / self.session).glob("run-*.git"))
 
     def run_lock(self, run: int) -> Path:
         """The file by which the merges of one run wait for one another."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
+from typing import TYPE_CHECKING
 
 from pytest_pipeline import __version__
 from pytest_pipeline.errors import SettingsError
 from pytest_pipeline.execution.cast import REFERENCE, choose_cast
-from pytest_pipeline.execution.ground import Plot, Wish, find_ground
+from pytest_pipeline.execution.ground import Ground, Plot, Wish, find_ground
 from pytest_pipeline.execution.layout import Layout, run_prefix
 from pytest_pipeline.execution.pipeline import Agents, Pipeline
 from pytest_pipeline.execution.steps import Observer, now
@@ -28,6 +29,9 @@ from pytest_pipeline.record.costs import bare, limit
 from pytest_pipeline.record.model import SessionRecord
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_pipeline.execution.github_ground import GitHubGround
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,44 @@ class Opened:
     readable: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What was settled about a session before its plans were collected, because other processes must be told.
+
+    Args:
+        layout: with the session's id; its directories are made.
+        ground: found already where that takes a secret out of the environment; None: not yet.
+    """
+
+    layout: Layout
+    ground: GitHubGround | None
+
+
+def prepare_session(settings: Settings, first: Path, rootdir: Path) -> Prepared:
+    """Settle what can be, before any plan is read.
+
+    Args:
+        settings: the session's settings.
+        first: a plan of the session.
+        rootdir: pytest's root directory.
+
+    Raises:
+        PipelineError: something is missing.
+    """
+    ground = None
+    if settings.forge == "github":
+        from pytest_pipeline.execution.github_ground import GitHubGround
+
+        ground = GitHubGround.find(settings, None, first.parent, rootdir)
+    layout = Layout.create(state_place(first.parent, rootdir) / settings.state_dir, new_session_id())
+    return Prepared(layout, ground)
+
+
+def digests(plans: Mapping[str, Plan]) -> str:
+    """What tells the texts of plans from others, as a fact for the record."""
+    return ", ".join(f"{path} {plan.digest}" for path, plan in sorted(plans.items()))
+
+
 def new_session_id() -> str:
     """A name for a session: when it began, to the second, and something that makes it unique."""
     return f"{now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -63,6 +105,7 @@ def open_session(
     forge: Forge | None,
     observer: Observer,
     task_runs: int | None = None,
+    prepared: Prepared | None = None,
 ) -> Opened:
     """Find the target, open the store, make sure of agents and forge, and write the session down.
 
@@ -74,6 +117,7 @@ def open_session(
         forge: chosen by a hook, or None.
         observer: who looks on.
         task_runs: how many tasks are selected in all runs together; None: all of them.
+        prepared: what was settled before; None: nothing.
 
     Raises:
         PipelineError: something is missing or does not fit; says what and how to mend it.
@@ -82,10 +126,14 @@ def open_session(
     chosen = [settings.with_plan(plan.options.values) for plan in plans.values()]
     cast = choose_cast(settings, plans, agents)
     first = rootdir / next(iter(plans))
-    ground = find_ground(settings, _one_base(chosen, plans), first.parent, rootdir, forge)
+    base = _one_base(chosen, plans)
     with ExitStack() as undo:
+        ground = _ground(prepared, settings, base, first.parent, rootdir, forge)
         undo.callback(ground.close)
-        layout = Layout.create(state_place(first.parent, rootdir) / settings.state_dir, new_session_id())
+        if prepared is not None:
+            layout = prepared.layout
+        else:
+            layout = Layout.create(state_place(first.parent, rootdir) / settings.state_dir, new_session_id())
         undo.callback(remove, str(layout.scratch))
         wish = _wish(settings, plans, layout.session, task_runs)
         plot = ground.prepare(layout, wish, observer.forge_waiting)
@@ -110,12 +158,21 @@ def open_session(
             "forge": plot.forge.name,
             "repository": plot.target.name,
             "base_commit": plot.base,
+            "plans": digests(plans),
             "versions": _versions(git),
         }
         pipeline.store.open_session(SessionRecord(layout.session, now(), settings.required, settings.count, facts))
         readable = [] if cast.names == [REFERENCE] else _readable_references(plans, rootdir, plot)
         undo.pop_all()
     return Opened(pipeline, plot.target, facts, (*cast.notes, *plot.notes), tuple(readable))
+
+
+def _ground(
+    prepared: Prepared | None, settings: Settings, base: str | None, plans: Path, rootdir: Path, forge: Forge | None
+) -> Ground:
+    if prepared is None or prepared.ground is None or forge is not None:
+        return find_ground(settings, base, plans, rootdir, forge)
+    return prepared.ground.at(base, plans, rootdir)
 
 
 def _wish(settings: Settings, plans: Mapping[str, Plan], session: str, task_runs: int | None) -> Wish:

@@ -87,6 +87,7 @@ class Pipeline:
         workspaces: where agents work.
         plans: the selected plans by path.
         let_go: lets go of what the forge holds.
+        owns: whether this process has opened the session; the others leave what all share as it is.
     """
 
     settings: Settings
@@ -101,6 +102,7 @@ class Pipeline:
     workspaces: Workspaces
     plans: Mapping[str, Plan]
     let_go: Callable[[], None] = lambda: None
+    owns: bool = True
     _runs: dict[int, Run] = field(default_factory=dict)
 
     @property
@@ -126,12 +128,12 @@ class Pipeline:
     def finish_run(self, number: int, outcome: Outcome) -> None:
         """Write how a run ended, and let go of its objects: what was merged is on the forge."""
         self.store.finish_run(self.session, number, outcome, now())
-        if (run := self._runs.pop(number, None)) is not None:
-            self._let_go(run)
+        self._runs.pop(number, None)
+        self._let_go(self.layout.run_store(number))
 
-    def _let_go(self, run: Run) -> None:
-        if not self.workspaces.needs(run.repository):
-            remove(str(run.repository.git_dir))
+    def _let_go(self, run_store: Path) -> None:
+        if self.owns and run_store.is_dir() and not self.workspaces.needs(run_store):
+            remove(str(run_store))
 
     def close(self) -> None:
         """Let go of the workspaces that nobody wants to look at, of the store, and of what the forge holds."""
@@ -139,8 +141,8 @@ class Pipeline:
             stack.callback(self.let_go)
             stack.callback(self.store.close)
             stack.callback(self.workspaces.close)
-            for run in self._runs.values():
-                self._let_go(run)
+            for run_store in self.layout.run_stores():
+                self._let_go(run_store)
 
     def shown(self, path: Path) -> str:
         """A path as messages show it: relative to the rootdir where it lies below it."""

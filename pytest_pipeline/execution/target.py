@@ -80,8 +80,7 @@ def mirror(target: Target, layout: Layout, author: str) -> tuple[Repository, str
         The mirror and the starting commit.
     """
     if target.source is None or not target.base:
-        path = layout.state / "mirrors" / "empty.git"
-        empty = Repository.create(path)
+        empty = Repository.create(_empty(layout))
         tree = empty.run("mktree").stdout.decode("ascii").strip()
         return empty, empty.commit_tree(tree, [], "Start empty", author=f"{author} 0 +0000")
     origin = str(target.source.git_dir)
@@ -111,6 +110,16 @@ def mirror_of(commit: str, layout: Layout, fetch: Callable[[Repository], None]) 
                     raise
     os.utime(path)
     return Repository(path)
+
+
+def find_mirror(commit: str, layout: Layout) -> Repository | None:
+    """The mirror that holds a starting commit, or None where this machine has none."""
+    places = (layout.mirror(commit), _empty(layout))
+    return next((found for found in map(Repository, places) if found.git_dir.is_dir() and found.resolve(commit)), None)
+
+
+def _empty(layout: Layout) -> Path:
+    return layout.state / "mirrors" / "empty.git"
 
 
 def _let_go_of_old(mirrors: Path) -> None:

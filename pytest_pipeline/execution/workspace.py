@@ -143,17 +143,26 @@ class Workspaces:
             self._free.append(place)
         return None
 
-    def needs(self, store: Repository) -> bool:
+    def adopt(self, kept: Path, store: Path) -> None:
+        """Know of a workspace that another process of the session keeps.
+
+        Args:
+            kept: the workspace.
+            store: the git directory that it borrows objects from.
+        """
+        self.kept.append(kept)
+        self._lenders.add(store)
+
+    def needs(self, store: Path) -> bool:
         """Whether a workspace that is kept borrows objects from there; without them git is of no use in it."""
-        return store.git_dir in self._lenders
+        return store in self._lenders
 
     def close(self) -> None:
         """Remove all but the kept ones."""
-        kept = {path.parent.name for path in self.kept}
         for place in self._scratch.iterdir() if self._scratch.is_dir() else ():
-            if place.name not in kept:
+            if not any(path.is_relative_to(place) for path in self.kept):
                 remove(str(place))
-        if not kept:
+        if not self.kept:
             remove(str(self._scratch))
 
     def _new_place(self) -> Path:

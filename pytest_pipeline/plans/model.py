@@ -219,10 +219,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One Markdown file. ``notes`` are remarks that do not stop it, for example a refused command."""
+    """One Markdown file.
+
+    ``notes`` are remarks that do not stop it, for example a refused command; ``digest`` tells its text from others.
+    """
 
     path: str
     title: str
     options: Options
     batches: tuple[Batch, ...]
     notes: tuple[Diagnostic, ...] = ()
+    digest: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from pathlib import Path, PurePath
 
 from pytest_pipeline.errors import Diagnostic, PlanError
@@ -19,6 +20,7 @@ from pytest_pipeline.plans.validate import resolve
 _CANDIDATE = re.compile(
     r"^(?: {0,3}#{1,6}[ \t].*|[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+\[.\].*)(?:task|batch|任务|タスク)", re.I | re.M
 )
+_DIGITS = 16
 _WORDS = re.compile("task|batch|任务|タスク", re.I)
 
 
@@ -85,7 +87,8 @@ def parse_plan(text: str, shown_as: str) -> Plan | None:
     if problems.errors:
         raise PlanError(sorted(problems.errors, key=lambda each: each.line))
     title = outline.title or PurePath(shown_as).stem
-    return Plan(shown_as, title, options, batches, tuple(sorted(problems.notes, key=lambda each: each.line)))
+    notes = tuple(sorted(problems.notes, key=lambda each: each.line))
+    return Plan(shown_as, title, options, batches, notes, sha256("\n".join(lines).encode()).hexdigest()[:_DIGITS])
 
 
 def _is_plan(outline: Outline) -> bool:

@@ -53,7 +53,7 @@ ATTEMPT_FACTS: Mapping[str, str] = MappingProxyType(
         "agent_survivors": "number of processes that the agent had left behind; they were killed",
         "refused_as": "kind of the failure that Expect: failure asked for",
         "refusal": "its first line",
-        "merges": "number of merges on the base branch, in a final state",
+        "merges": "number of merges of the plan on the base branch, in a final state",
     }
 )
 """Facts about an attempt by their names in the store."""
@@ -84,6 +84,7 @@ SESSION_FACTS: Mapping[str, str] = MappingProxyType(
         "forge": "where pull requests live",
         "repository": "the target repository",
         "base_commit": "commit that every run started from",
+        "plans": "the plans, each with a digest of its text",
         "versions": "versions of pytest-pipeline, pytest, Python and git",
     }
 )

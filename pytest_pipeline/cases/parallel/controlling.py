@@ -1,0 +1,290 @@
+"""The controller of several workers: opens the session for them, and answers for those that die."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_pipeline.cases.conducting import Conductor, ending_the_session, key_of
+from pytest_pipeline.cases.live import lines_of
+from pytest_pipeline.cases.order import CaseKey
+from pytest_pipeline.cases.parallel.choice import SchedulerChoice
+from pytest_pipeline.cases.parallel.identity import cases_of
+from pytest_pipeline.cases.parallel.joining import HANDOVER
+from pytest_pipeline.cases.parallel.units import Scheduled
+from pytest_pipeline.cases.parallel.watching import Watcher
+from pytest_pipeline.cases.story import tell
+from pytest_pipeline.errors import FailureKind, PipelineError, PlanError, TaskFailure
+from pytest_pipeline.plans.model import Plan
+from pytest_pipeline.plans.reader import read_plan
+from pytest_pipeline.record.junit import testcase_properties
+from pytest_pipeline.record.model import Outcome, TaskRunKey
+from pytest_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
+
+    from pytest_pipeline.execution.opening import Prepared
+
+_CRASHED = "pipeline_crashed"
+"""Attribute of the report that xdist makes for an item whose worker died."""
+
+
+def now() -> datetime:
+    """The current time, as the record has it."""
+    return datetime.now(timezone.utc)
+
+
+class Controller:
+    """The plugin of xdist's controller in a session with plans.
+
+    Args:
+        config: pytest's configuration.
+        settings: the session's settings.
+        first: a plan that the command line names.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings, first: Path) -> None:
+        self._config = config
+        self._settings = settings
+        self._first = first
+        self._prepared: Prepared | None = None
+        self._opened_plans: Mapping[str, Plan] = {}
+        self._died = ""
+        self._at: dict[str, str] = {}  # what each worker is at
+        self._failures = 0
+        self._watcher: Watcher | None = None
+        self.conductor = Conductor(config, settings)
+        early = settings.until_consecutive is not None
+        self.choice = SchedulerChoice(self._known, self, by_run=early)
+        self.conductor.on_stop = self._stop
+
+    def register(self) -> None:
+        """Register what belongs together."""
+        manager = self._config.pluginmanager
+        manager.register(self, "pipeline-controller")
+        manager.register(self.choice, "pipeline-scheduler-choice")
+        manager.register(self.conductor, "pipeline-conductor")
+
+    # Before any worker is there
+
+    def pytest_xdist_setupnodes(self) -> None:
+        """Find the forge's token before workers inherit the environment, and name the session."""
+        from pytest_pipeline.execution.opening import prepare_session
+
+        try:
+            self._prepared = prepare_session(self._settings, self._first, self._config.rootpath)
+        except PipelineError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def pytest_configure_node(self, node: WorkerController) -> None:
+        """Tell a worker of the session, over the channel that only the two of them share."""
+        from pytest_pipeline.execution.joining import Handover
+
+        assert self._prepared is not None
+        layout, ground = self._prepared.layout, self._prepared.ground
+        told = Handover(layout.session, str(layout.state), str(layout.scratch))
+        if ground is not None:
+            token = ground.token
+            told = replace(told, repository=ground.address.web_url, token=token.reveal(), source=token.source)
+        node.workerinput[HANDOVER] = told.to_wire()
+
+    # When the workers have collected
+
+    def _known(self, ids: Sequence[str]) -> Mapping[str, Scheduled]:
+        """What each node id of a plan is; opens the session, so that no worker begins before."""
+        plans = self._plans(ids)
+        cases = {
+            nodeid: scheduled
+            for path, plan in plans.items()
+            for nodeid, scheduled in cases_of(plan, path, self._settings.count).items()
+        }
+        selected = {nodeid: cases[nodeid] for nodeid in ids if nodeid in cases}
+        if selected and self.conductor.opened is None:
+            chosen = {scheduled.case.plan for scheduled in selected.values()}
+            opened = {plan.path: plan for plan in plans.values() if plan.path in chosen}
+            self.conductor.open(
+                opened, {nodeid: scheduled.case for nodeid, scheduled in selected.items()}, self._prepared
+            )
+            self._opened_plans = opened
+            self._print_header()
+            self._watch()
+        return selected
+
+    def _plans(self, ids: Sequence[str]) -> Mapping[str, Plan]:
+        """The plans behind node ids, by the node id of their file."""
+        found: dict[str, Plan] = {}
+        for path in dict.fromkeys(nodeid.partition("::")[0] for nodeid in ids):
+            if path.lower().endswith(".md"):
+                try:
+                    plan = read_plan(self._config.rootpath / path, path)
+                except PlanError as error:
+                    raise pytest.UsageError(str(error)) from None
+                if plan is not None:
+                    found[path] = plan
+        return found
+
+    def _print_header(self) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None and self._config.get_verbosity() >= 0:
+            terminal.ensure_newline()
+            for line in self.conductor.header():
+                terminal.write_line(line)
+
+    def _watch(self) -> None:
+        lines, dsession = lines_of(self._config), self._config.pluginmanager.get_plugin("dsession")
+        if lines is not None and dsession is not None and self._config.get_verbosity() >= 1:
+            self._watcher = Watcher(self.conductor.pipeline, lines)
+            self._watcher.start(dsession)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Count plans that cannot be read, which only workers have tried."""
+        if report.failed and report.nodeid.lower().endswith(".md") and report.nodeid not in self.conductor.unreadable:
+            self.conductor.unreadable.append(report.nodeid)
+            self.conductor.failed_reports += 1
+
+    # While they work
+
+    def _stop(self) -> None:
+        """No run begins any more; what had not begun is deselected, as it is without workers."""
+        begun = self.conductor.admitted()
+
+        def is_of_a_new_run(nodeid: str) -> bool:
+            case = self.conductor.case(nodeid)
+            return case is not None and case.run not in begun
+
+        dropped = self.choice.stop(is_of_a_new_run)
+        self._config.hook.pytest_deselected(items=dropped)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """The item that ran when its worker died has failed, and its record says so."""
+        case = self.conductor.case(crashitem)
+        if case is None or self.conductor.opened is None:
+            return
+        self._died = report.node.gateway.id
+        pipeline, worker = self.conductor.pipeline, self._died
+        found = f"The worker {worker} died while it did this. Nothing of its agent is left."
+        failure = TaskFailure(
+            FailureKind.INFRASTRUCTURE, step="", expected="that the worker lives to the end", found=found
+        )
+        key = key_of(pipeline.session, case)
+        with ending_the_session():
+            if not pipeline.store.abandon(key, failure.kind, str(failure), now()):
+                self._fail_unbegun(key, case, failure)  # it died before it said that it began, or after it ended
+            record = pipeline.store.task_run(key)
+        report.when = "call"
+        report.longrepr = tell(failure, crashitem.rpartition("::")[2], case, self._settings.count)
+        if record is not None:
+            report.user_properties[:] = testcase_properties(pipeline.store.session(pipeline.session), record)
+        setattr(report, _CRASHED, True)
+
+    def _interrupt(self, besides: str) -> None:
+        """End the agents of other workers of this machine as Ctrl-C does: what they do cannot change the verdict.
+
+        The worker that has failed is left to clean up; Python tests are left alone, as they are by xdist.
+        """
+        if self._prepared is None:
+            return
+        for worker, nodeid in self._at.items():
+            pid_file = self._prepared.layout.pid_file(worker)
+            if worker != besides and self.conductor.case(nodeid) is not None and pid_file.is_file():
+                with contextlib.suppress(ProcessLookupError, ValueError):
+                    os.kill(int(pid_file.read_text("ascii")), signal.SIGINT)
+
+    def _fail_unbegun(self, key: TaskRunKey, case: CaseKey, failure: TaskFailure) -> None:
+        """Nothing of the item is under way: the death is the end of an attempt that does nothing else."""
+        pipeline = self.conductor.pipeline
+        pipeline.store.admit_run(pipeline.session, key.run, now())
+        attempt = pipeline.store.admit_attempt(key, self._title(case), now())
+        pipeline.store.finish_attempt(attempt, Outcome.FAILED, failure.kind, str(failure), {}, now())
+
+    def on_sent(self, worker_id: str, nodeid: str) -> None:
+        """An item begins on a worker."""
+        self._at[worker_id] = nodeid
+
+    def on_finished(self, worker_id: str, nodeid: str) -> None:
+        """An item has ended there."""
+        self._at.pop(worker_id, None)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
+        """Follow ``-x`` and ``--maxfail``, and give an item whose worker died the end that nobody reports.
+
+        Writers of records wait for the report of an item's teardown.
+        """
+        yield
+        self._failures += report.failed
+        if report.failed and self._failures == self._config.getvalue("maxfail"):
+            self._interrupt(besides=str(getattr(report, "worker_id", "")))
+        if getattr(report, _CRASHED, False):
+            end = pytest.TestReport(
+                report.nodeid, report.location, {}, "passed", None, "teardown", user_properties=report.user_properties
+            )
+            end.node = report.node  # type: ignore[attr-defined] # by it JUnit tells one worker's item from another's
+            self._config.hook.pytest_runtest_logreport(report=end)
+            self.conductor.close(report.nodeid)
+
+    # At the end
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Workers end before the session is judged: what they still write belongs to it."""
+        if self.conductor.opened is None:
+            return
+        dsession = self._config.pluginmanager.get_plugin("dsession")
+        nodes = getattr(dsession, "nodemanager", None)
+        if nodes is not None:
+            nodes.teardown_nodes()
+        if self._watcher is not None:
+            self._watcher.stop()
+        if self._died:
+            with ending_the_session():
+                for nodeid in self.choice.unrun():
+                    self._report_unrun(nodeid)
+
+    def _report_unrun(self, nodeid: str) -> None:
+        """An item that xdist says nothing of, because it has ended the session when a worker died."""
+        case = self.conductor.case(nodeid)
+        if case is None:
+            return
+        pipeline = self.conductor.pipeline
+        reason = f"It was not run: the session ended when the worker {self._died} had died. See --max-worker-restart."
+        key, location = key_of(pipeline.session, case), (nodeid.partition("::")[0], 0, nodeid.rpartition("::")[2])
+        if pipeline.store.task_run(key) is not None:
+            return  # it was under way on another worker, and ends as interrupted
+        pipeline.store.admit_run(pipeline.session, case.run, now())
+        pipeline.store.skip_task_run(key, self._title(case), Outcome.SKIPPED, reason)
+        record = pipeline.store.task_run(key)
+        assert record is not None
+        told = testcase_properties(pipeline.store.session(pipeline.session), record)
+        skipped = (str(self._config.rootpath / location[0]), 0, reason)
+        hook = self._config.hook.pytest_runtest_logreport
+        hook(report=pytest.TestReport(nodeid, location, {}, "skipped", skipped, "setup", user_properties=told))
+        hook(report=pytest.TestReport(nodeid, location, {}, "passed", None, "teardown", user_properties=told))
+
+    def _title(self, case: CaseKey) -> str:
+        tasks = (
+            task
+            for batch in self._opened_plans[case.plan].batches
+            if batch.number == case.batch
+            for task in batch.tasks
+        )
+        return next((task.title for task in tasks if task.id == case.task), "final state")
+
+    def pytest_unconfigure(self) -> None:
+        """Let go of what was prepared for a session that was never opened."""
+        from pytest_pipeline.host.git_work_tree import remove
+
+        if self._prepared is not None and not self._opened_plans:
+            remove(str(self._prepared.layout.scratch))
+            if self._prepared.ground is not None:
+                self._prepared.ground.close()

@@ -1,0 +1,180 @@
+"""Taking part in a session that another process has opened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pytest_pipeline.errors import SettingsError
+from pytest_pipeline.events import ForgeWaiting
+from pytest_pipeline.execution.layout import Layout
+from pytest_pipeline.execution.pipeline import Agents, Pipeline
+from pytest_pipeline.execution.steps import Observer
+from pytest_pipeline.execution.target import find_mirror
+from pytest_pipeline.execution.workspace import Workspaces
+from pytest_pipeline.forges.base import Forge
+from pytest_pipeline.forges.gate_limits import told
+from pytest_pipeline.forges.local import LocalForge
+from pytest_pipeline.host.git import Repository
+from pytest_pipeline.host.git_work_tree import remove
+from pytest_pipeline.plans.model import Plan
+from pytest_pipeline.record.model import SessionRecord
+from pytest_pipeline.record.store import Store
+from pytest_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What another process must be told to take part; it crosses nothing but the channel between the two.
+
+    Args:
+        session: id of the session.
+        state: the state directory.
+        scratch: the scratch directory of the process that has opened the session.
+        repository: address of the repository on GitHub; empty for other forges.
+        token: for it; empty for other forges.
+        source: where the token was found.
+    """
+
+    session: str
+    state: str
+    scratch: str
+    repository: str = ""
+    token: str = field(default="", repr=False)
+    source: str = ""
+
+    def to_wire(self) -> dict[str, str]:
+        """Plain texts."""
+        return asdict(self)
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, str]) -> Handover:
+        """The inverse of :meth:`to_wire`."""
+        return cls(**wire)
+
+
+def join_session(
+    settings: Settings,
+    handover: Handover,
+    plans: Mapping[str, Plan],
+    *,
+    worker: str,
+    rootdir: Path,
+    agents: Agents,
+    forge: Forge | None,
+    observer: Observer,
+) -> Pipeline:
+    """The session as this process sees it.
+
+    Args:
+        settings: the same as those of the session.
+        handover: as the opening process gave it.
+        plans: the plans as this process has collected them, by path.
+        worker: name of this process, unique in the session.
+        rootdir: pytest's root directory.
+        agents: chooses the agent for settings.
+        forge: chosen by a hook, or None.
+        observer: who looks on.
+
+    Raises:
+        PipelineError: the session is not there, its plans have changed, or what it needs is missing here.
+    """
+    shared = Layout(Path(handover.state), handover.session, Path(handover.scratch))
+    with ExitStack() as undo:
+        store = Store.open(settings.store or shared.store_url)
+        undo.callback(store.close)
+        record = store.session(handover.session)
+        _refuse_other_plans(record, plans)
+        layout = shared.of_worker(worker)
+        undo.callback(remove, str(layout.scratch))
+        base = record.facts["base_commit"]
+        if forge is None and handover.token:
+            joined = undo.enter_context(_joined_github(settings, handover, layout, base, observer))
+            found, forge, let_go = joined.mirror, joined.forge, joined.close
+        else:
+            found, forge, let_go = _mirror_here(base, layout), forge or LocalForge(layout.forge), _nothing
+        undo.pop_all()
+    return Pipeline(
+        settings=settings,
+        layout=layout,
+        rootdir=rootdir,
+        base=base,
+        mirror=found,
+        store=store,
+        forge=forge,
+        agents=agents,
+        observer=observer,
+        workspaces=Workspaces(layout.scratch, settings.max_workspaces),
+        plans=plans,
+        let_go=let_go,
+        owns=False,
+    )
+
+
+@dataclass(frozen=True)
+class _JoinedGitHub:
+    """Forge and mirror of a session on GitHub, in this process."""
+
+    mirror: Repository
+    forge: Forge
+    stack: ExitStack
+
+    def close(self) -> None:
+        self.stack.close()
+
+    def __enter__(self) -> _JoinedGitHub:  # noqa: PYI034 - typing.Self needs Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _joined_github(
+    settings: Settings, handover: Handover, layout: Layout, base: str, observer: Observer
+) -> _JoinedGitHub:
+    from pytest_pipeline.execution.github_ground import GitHubGround
+    from pytest_pipeline.forges.github.address import Address
+    from pytest_pipeline.forges.github.token import Token
+
+    with ExitStack() as undo:
+        address = Address.parse(handover.repository, api_url=settings.github_api)
+        ground = GitHubGround.joined(settings, address, Token(handover.token, handover.source))
+        undo.callback(ground.close)
+        connection = ground.connect(
+            lambda reason, seconds: observer.forge_waiting(
+                ForgeWaiting(handover.session, reason, seconds, told(reason, seconds))
+            )
+        )
+        mirror = find_mirror(base, layout)
+        if mirror is None:
+            look = Repository.create(layout.scratch / "look.git")
+            mirror = ground.mirror(base, connection.remote(look), layout)
+        forge = connection.forge(Repository.create(layout.hosted, alternates=[mirror.objects]))
+        return _JoinedGitHub(mirror, forge, undo.pop_all())
+
+
+def _mirror_here(base: str, layout: Layout) -> Repository:
+    found = find_mirror(base, layout)
+    if found is None:
+        raise SettingsError(
+            f"There is no mirror of {base} below {layout.state}. Workers on other machines need --forge github, and a "
+            "store that they share."
+        )
+    return found
+
+
+def _refuse_other_plans(record: SessionRecord, plans: Mapping[str, Plan]) -> None:
+    known = dict(re.findall(r"(.+?) ([0-9a-f]{16})(?:, |$)", record.facts.get("plans", "")))
+    changed = [path for path, plan in plans.items() if known.get(path, plan.digest) != plan.digest]
+    if changed:
+        raise SettingsError(
+            f"{', '.join(changed)} changed while the session ran. Leave plans as they are until it has ended, and "
+            "start again."
+        )
+
+
+def _nothing() -> None:
+    return
