@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import collection, driver, github, idle, overhead, scheduling
+from benchmarks import collection, driver, github, idle, overhead, parallel, scheduling
 
 BENCHMARKS = {
     "idle": idle.main,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "driver": driver.main,
     "github": github.main,
     "scheduling": scheduling.main,
+    "parallel": parallel.main,
 }
 
 

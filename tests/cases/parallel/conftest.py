@@ -13,7 +13,6 @@ import json, os, pathlib, signal, time
 import pytest
 from pytest_pipeline.cases.order import CaseKey
 from pytest_pipeline.cases.parallel.choice import SchedulerChoice
-from pytest_pipeline.cases.parallel.parking import park_where_told
 from pytest_pipeline.cases.parallel.units import Scheduled
 
 JOURNAL = pathlib.Path(__file__).with_name("journal")
@@ -41,7 +40,6 @@ class Telling:
         JOURNAL.with_name("unrun").write_text("\\n".join(self.choice.unrun()))
 
 def pytest_configure(config):
-    park_where_told(config)
     if config.pluginmanager.hasplugin("xdist") and not hasattr(config, "workerinput") and config.option.tx:
         choice = SchedulerChoice(known)
         config.pluginmanager.register(choice)
