@@ -69,7 +69,8 @@ def test_the_only_worker_dies_without_restarts_and_nothing_hangs(jobs: Jobs) -> 
 
 
 def test_a_parked_worker_that_is_killed_is_replaced_and_nothing_is_lost(jobs: Jobs) -> None:
-    kill = "until('collected', times=2); [os.kill(int(pid), signal.SIGKILL) for pid in worker_pids()]; until('collected', times=3)"
+    kill = "[os.kill(int(pid), signal.SIGKILL) for pid in worker_pids()]"
+    kill = f"until('collected', times=2); {kill}; until('collected', times=3)"
     meet = "until('start', times=3)"
     jobs.write(f"1 1.1 {kill}", f"2 2.1 {meet}", f"3 3.1 {meet}", needs={"2.1": ["1.1"], "3.1": ["1.1"]})
     ran = jobs.run("-n2")
