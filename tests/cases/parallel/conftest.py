@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+_CHEAP = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+"""Hypothesis' plugin imports it at the end of every run, a second in each process."""
+
 _CONFTEST = """
 import json, os, pathlib, signal, time
 import pytest
@@ -152,7 +155,7 @@ class Jobs:
 
     def run(self, *args: str) -> Ran:
         """Run pytest as a process of its own."""
-        result = self.pytester.runpytest_subprocess("-p", "no:cacheprovider", *args, timeout=60)
+        result = self.pytester.runpytest_subprocess(*_CHEAP, *args, timeout=60)
         return Ran(
             int(result.ret),
             result.stdout.str() + result.stderr.str(),
