@@ -127,7 +127,7 @@ class GitHubGround:
             git: an empty repository of ours in which git runs.
             wish: what is going to be done.
         """
-        tree = git.run("mktree").stdout.decode("ascii").strip()
+        tree = git.text("mktree")
         intent = Intent(
             base=f"{wish.prefix}/base",
             branch=f"{wish.prefix}/plan/batch-1-task-1",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -92,8 +92,7 @@ def join_session(
         undo.callback(remove, str(layout.scratch))
         base = record.facts["base_commit"]
         if forge is None and handover.token:
-            joined = undo.enter_context(_joined_github(settings, handover, layout, base, observer))
-            found, forge, let_go = joined.mirror, joined.forge, joined.close
+            found, forge, let_go = _joined_github(settings, handover, layout, base, observer)
         else:
             found, forge, let_go = _mirror_here(base, layout), forge or LocalForge(layout.forge), _nothing
         undo.pop_all()
@@ -114,27 +113,10 @@ def join_session(
     )
 
 
-@dataclass(frozen=True)
-class _JoinedGitHub:
-    """Forge and mirror of a session on GitHub, in this process."""
-
-    mirror: Repository
-    forge: Forge
-    stack: ExitStack
-
-    def close(self) -> None:
-        self.stack.close()
-
-    def __enter__(self) -> _JoinedGitHub:  # noqa: PYI034 - typing.Self needs Python 3.11
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
 def _joined_github(
     settings: Settings, handover: Handover, layout: Layout, base: str, observer: Observer
-) -> _JoinedGitHub:
+) -> tuple[Repository, Forge, Callable[[], None]]:
+    """Mirror and forge of a session on GitHub in this process, and what lets go of them."""
     from pytest_pipeline.execution.github_ground import GitHubGround
     from pytest_pipeline.forges.github.address import Address
     from pytest_pipeline.forges.github.token import Token
@@ -153,7 +135,7 @@ def _joined_github(
             look = Repository.create(layout.scratch / "look.git")
             mirror = ground.mirror(base, connection.remote(look), layout)
         forge = connection.forge(Repository.create(layout.hosted, alternates=[mirror.objects]))
-        return _JoinedGitHub(mirror, forge, undo.pop_all())
+        return mirror, forge, undo.pop_all().close
 
 
 def _mirror_here(base: str, layout: Layout) -> Repository:

@@ -81,7 +81,7 @@ def mirror(target: Target, layout: Layout, author: str) -> tuple[Repository, str
     """
     if target.source is None or not target.base:
         empty = Repository.create(_empty(layout))
-        tree = empty.run("mktree").stdout.decode("ascii").strip()
+        tree = empty.text("mktree")
         return empty, empty.commit_tree(tree, [], "Start empty", author=f"{author} 0 +0000")
     origin = str(target.source.git_dir)
     made = mirror_of(target.base, layout, lambda new: new.fetch(origin, [f"{target.base}:{MIRRORED}"]))

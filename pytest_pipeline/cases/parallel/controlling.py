@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from pytest_pipeline.cases.parallel.units import Scheduled
 from pytest_pipeline.cases.parallel.watching import Watcher
 from pytest_pipeline.cases.story import tell
 from pytest_pipeline.errors import FailureKind, PipelineError, PlanError, TaskFailure
+from pytest_pipeline.execution.steps import now
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.plans.reader import read_plan
 from pytest_pipeline.record.junit import testcase_properties
@@ -36,11 +36,6 @@ if TYPE_CHECKING:
 
 _CRASHED = "pipeline_crashed"
 """Attribute of the report that xdist makes for an item whose worker died."""
-
-
-def now() -> datetime:
-    """The current time, as the record has it."""
-    return datetime.now(timezone.utc)
 
 
 class Controller:

@@ -119,18 +119,7 @@ class Remote:
         Raises:
             ForgeError: it cannot be pushed.
         """
-        for last in self.waiting.tries(self.patience.outage):
-            try:
-                with self.gate.call(CallKind.PUSH), self.environment() as environment:
-                    self.git.push(self.url, commit, branch, expected=old, environment=environment)
-            except GitError as error:
-                found = self.heads(branch)[branch]
-                if found != old:
-                    return found
-                self._give_up(f"push {branch} to", error, last=last)
-            else:
-                return commit
-        raise AssertionError("the last try raises")
+        return self._pushed(branch, commit, self.git, expected=old)
 
     def ensure(self, branch: str, commit: str, source: Repository) -> None:
         """Make sure that a branch exists; a new one starts at ``commit``, whose objects lie in ``source``.
@@ -139,7 +128,7 @@ class Remote:
             ForgeError: it cannot be pushed.
         """
         if self.heads(branch)[branch] is None:
-            self._push(branch, commit, source, anywhere=True)
+            self._pushed(branch, commit, source, expected=None)
 
     def push(self, branch: str, commit: str, source: Repository) -> None:
         """Push ``commit``, whose objects lie in ``source``, to a new branch; that it is there already is fine.
@@ -147,27 +136,30 @@ class Remote:
         Raises:
             ForgeError: the branch is at another commit, or it cannot be pushed.
         """
-        self._push(branch, commit, source, anywhere=False)
+        found = self._pushed(branch, commit, source, expected=None)
+        if found != commit:
+            raise ForgeError(
+                f"{branch} is at {found}, so {commit} was not pushed there. Look who pushed it, or start a new session."
+            )
 
-    def _push(self, branch: str, commit: str, source: Repository, *, anywhere: bool) -> None:
-        """Push, and look after an error: the answer may be lost and the push done, or another process was faster."""
+    def _pushed(self, branch: str, commit: str, source: Repository, *, expected: str | None) -> str | None:
+        """Push, and look after an error: the answer may be lost and the push done, or another process was faster.
+
+        Returns:
+            Where the branch is then.
+        """
         for last in self.waiting.tries(self.patience.outage):
             try:
                 with self.gate.call(CallKind.PUSH), self.environment() as environment:
-                    source.push(self.url, commit, branch, expected=None, environment=environment)
+                    source.push(self.url, commit, branch, expected=expected, environment=environment)
             except GitError as error:
                 found = self.heads(branch)[branch]
-                if found is None:
-                    self._give_up(f"push {branch} to", error, last=last)
-                elif found == commit or anywhere:
-                    return
-                else:
-                    raise ForgeError(
-                        f"{branch} is at {found}, so {commit} was not pushed there. Look who pushed it, or start a "
-                        "new session."
-                    ) from error
+                if found != expected:
+                    return found
+                self._give_up(f"push {branch} to", error, last=last)
             else:
-                return
+                return commit
+        raise AssertionError("the last try raises")
 
     def bring(self, commit: str) -> None:
         """Have a commit of the remote, and what it stands on, in our repository.
