@@ -24,6 +24,7 @@ class Option:
         metavar: how the value is shown in ``--help``; "" for a switch.
         ini: whether the ini file may set it.
         sets: what the flag of a switch sets.
+        bare: what the flag means without a value; "": it needs one.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Option:
     metavar: str = ""
     ini: bool = True
     sets: bool = True
+    bare: str = ""
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -59,6 +61,22 @@ OPTIONS: tuple[Option, ...] = (
         "Stop early, and green, once K runs in a row have succeeded.",
         "--until-consecutive",
         metavar="K",
+    ),
+    Option(
+        "resume",
+        text,
+        "Go on with a session that did not come to its end, the latest one or that of an id; its options hold.",
+        "--resume",
+        metavar="SESSION",
+        ini=False,
+        bare="latest",
+    ),
+    Option(
+        "fresh_failures",
+        switch,
+        "With --resume: try tasks again that have failed, as new attempts.",
+        "--fresh-failures",
+        ini=False,
     ),
     Option(
         "agent",

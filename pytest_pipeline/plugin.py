@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SETTINGS = pytest.StashKey[Settings]()
 PASSED_OVER = pytest.StashKey[list[Path]]()
-SCOPE_GIVEN = pytest.StashKey[bool]()
+LATE_GIVEN = pytest.StashKey[frozenset[str]]()
 LATE = ("count", "repeat_scope")
 """Options that pytest-repeat has too: registered after all plugins are there, and only where it has not."""
 
@@ -39,7 +39,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for option in OPTIONS:
         if option.flag and option.name not in LATE:
             if option.metavar:
-                group.addoption(option.flag, dest=option.name, metavar=option.metavar, default=None, help=option.help)
+                bare = {"nargs": "?", "const": option.bare} if option.bare else {}
+                group.addoption(
+                    option.flag, dest=option.name, metavar=option.metavar, default=None, help=option.help, **bare
+                )
             else:
                 action = "store_true" if option.sets else "store_false"
                 group.addoption(option.flag, dest=option.name, action=action, default=None, help=option.help)
@@ -55,7 +58,7 @@ def pytest_load_initial_conftests(
 
     At last, because a conftest may have options of its own, or load pytest-repeat.
     """
-    early_config.stash[SCOPE_GIVEN] = "--repeat-scope" in [arg.partition("=")[0] for arg in args]
+    early_config.stash[LATE_GIVEN] = frozenset(arg.partition("=")[0] for arg in args)
     try:
         return (yield)
     finally:
@@ -71,7 +74,11 @@ def pytest_load_initial_conftests(
 def pytest_configure(config: pytest.Config) -> None:
     """Build the settings once."""
     config.stash[PASSED_OVER] = []
-    config.stash[SETTINGS] = settings_of(config)
+    settings = config.stash[SETTINGS] = settings_of(config)
+    if settings.resume is not None:
+        from pytest_pipeline.cases.recalling import recalled
+
+        config.stash[SETTINGS] = recalled(config, settings)
     if hasattr(config, "workerinput"):
         _be_a_worker(config)
     else:
@@ -88,8 +95,10 @@ def settings_of(config: pytest.Config) -> Settings:
         pytest.UsageError: a value cannot be used.
     """
     given = {option.name: config.getoption(option.name, None) for option in OPTIONS if option.flag}
-    if not config.stash.get(SCOPE_GIVEN, False):
-        given.pop("repeat_scope", None)  # pytest-repeat's default is another one than ours
+    typed = config.stash.get(LATE_GIVEN, frozenset())
+    for option in OPTIONS:
+        if option.name in LATE and option.flag not in typed:
+            given.pop(option.name, None)  # the default of pytest-repeat, which may be another one than ours
     ini = {option.name: config.getini(f"pipeline_{option.name}") for option in OPTIONS if option.ini}
     try:
         settings = build(

@@ -23,6 +23,8 @@ class Settings:
     count: int = 1
     repeat_scope: str = "session"
     until_consecutive: int | None = None
+    resume: str | None = None
+    fresh_failures: bool = False
     agent: str = "claude"
     agent_command: str | None = None
     claude_path: str | None = None
@@ -156,4 +158,6 @@ def build(command_line: Mapping[str, object], ini: Mapping[str, object]) -> Sett
             f"--until-consecutive {settings.until_consecutive} can never be met by --count {settings.count}. "
             "Raise --count to at least that number."
         )
+    if settings.fresh_failures and settings.resume is None:
+        raise SettingsError("--fresh-failures is for a session that is taken up again. Add --resume, or leave it out.")
     return settings

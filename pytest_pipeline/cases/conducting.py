@@ -16,6 +16,7 @@ import pytest
 from pytest_pipeline.cases.live import show_live
 from pytest_pipeline.cases.observing import HookObserver, ask
 from pytest_pipeline.cases.order import CaseKey
+from pytest_pipeline.cases.recalling import NOTES
 from pytest_pipeline.errors import PipelineError
 from pytest_pipeline.events import RunFinished
 from pytest_pipeline.plans.model import Plan
@@ -98,6 +99,7 @@ class Conductor:
                 agents=self.agents,
                 forge=ask("pytest_pipeline_forge", lambda: hook(config=self.config, settings=self.settings)),
                 observer=HookObserver(self.config, self.faults.append),
+                selection=cases,
                 task_runs=sum(case.task != FINAL_STATE for case in cases.values()),
                 prepared=prepared,
             )
@@ -108,7 +110,7 @@ class Conductor:
         """Who does the work, on what, and remarks about plans."""
         from pytest_pipeline.cases.header import header
 
-        lines = list(self.plan_notes)
+        lines = [*self.plan_notes, *(f"pipeline: {note}" for note in self.config.stash.get(NOTES, ()))]
         if self.passed_over:
             verb = "is" if len(self.passed_over) == 1 else "are"
             what = "--rehearse without --cassette" if self.settings.rehearse else "--rehearse"

@@ -25,6 +25,8 @@ def header(opened: Opened, count: int) -> list[str]:
         f"repository {target.name}, base commit {facts['base_commit'][:12]}",
         *opened.notes,
     ]
+    if opened.pipeline.resumed:
+        lines.insert(0, f"session {opened.pipeline.session} is resumed: what has ended in it is told again, not done")
     if REFERENCE in facts["agent"].split(", "):
         lines.append("the reference agent replays the plan's own solutions; no model takes part")
     lines += [

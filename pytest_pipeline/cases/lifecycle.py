@@ -16,6 +16,7 @@ from pytest_pipeline.cases.arranging import plan_items, put_needs_first, repeat_
 from pytest_pipeline.cases.conducting import KEPT, TOLD, Conductor, ending_the_session, key_of
 from pytest_pipeline.cases.ledger import Ledger
 from pytest_pipeline.cases.nodes import CaseItem
+from pytest_pipeline.cases.order import CaseKey
 from pytest_pipeline.errors import PipelineError, TaskFailure
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.junit import PREFIX, testcase_properties
@@ -66,6 +67,7 @@ class Lifecycle:
         self._reason = ""
         self._never_began = False  # whether the item belongs to a run that the cost limit kept from beginning
         self._numbers: dict[str, int] = {}
+        self._begun: set[CaseKey] = set()  # in a session that was resumed: what was begun here
         self._by_id: dict[str, CaseItem] = {}
 
     @property
@@ -151,7 +153,25 @@ class Lifecycle:
         """Nothing is known of an item yet; marks and plugins may end it before its own setup."""
         self._outcome, self._reason, self._never_began = Outcome.RUNNING, "", False
         if isinstance(item, CaseItem):
-            item.attempt, item.performed = None, False
+            item.attempt, item.performed, item.recalled = None, False, None
+
+    def recalls(self, item: CaseItem) -> bool:
+        """Whether an earlier process of the session has brought an item to its end, which is only told again.
+
+        What it has left unfinished, or skipped, is done now; what has failed is where fresh failures are asked for.
+        Once it was done here, for example before a plugin repeats it, there is nothing to recall.
+        """
+        if not self.pipeline.resumed or item.case in self._begun:
+            return False
+        self._begun.add(item.case)
+        found = self.pipeline.store.task_run(key_of(self.pipeline.session, item.case))
+        if found is None or found.outcome not in (Outcome.PASSED, Outcome.FAILED):
+            return False
+        if found.outcome is Outcome.FAILED and self.settings.fresh_failures:
+            return False
+        item.recalled = found
+        self._outcome = found.outcome
+        return True
 
     def skip_if_needed(self, item: CaseItem) -> None:
         """Skip an item whose dependencies are not met, that the plan calls completed, or that nobody pays for."""
@@ -206,6 +226,8 @@ class Lifecycle:
                 self._outcome = Outcome.SKIPPED
             return
         self._outcome = Outcome.FAILED
+        if item.recalled is not None:
+            return
         if item.attempt is None:  # something before our own setup
             item.attempt = item.open_attempt()
             item.attempt.admit()
@@ -218,9 +240,10 @@ class Lifecycle:
         attempt = item.attempt
         if attempt is not None:
             attempt.finish(self._outcome)
-        elif not self._never_began:
+        elif item.recalled is None and not self._never_began:
             self._write_skip(item)
-        merged = attempt is None or attempt.facts.get("pull_request_state") != "open"
+        facts = item.recalled.attempts[-1].properties if item.recalled else attempt.facts if attempt else {}
+        merged = facts.get("pull_request_state") != "open"
         self.ledger.note(item.case, self._outcome, merged=merged)
         self._set_properties(item)
 

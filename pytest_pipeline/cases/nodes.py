@@ -13,11 +13,11 @@ import pytest
 from pytest_pipeline.cases.describe import describe, item_name
 from pytest_pipeline.cases.order import CaseKey, Order, Place
 from pytest_pipeline.cases.retrying import pauses
-from pytest_pipeline.cases.story import tell
+from pytest_pipeline.cases.story import failure_of, tell
 from pytest_pipeline.errors import PipelineError, TaskFailure
 from pytest_pipeline.plans.model import Batch, Plan, Task
 from pytest_pipeline.record.junit import clean
-from pytest_pipeline.record.model import FINAL_STATE, Outcome
+from pytest_pipeline.record.model import FINAL_STATE, Outcome, TaskRunRecord
 
 if TYPE_CHECKING:
     from _pytest._code.code import TerminalRepr, TracebackStyle
@@ -57,7 +57,7 @@ def perform(item: CaseItem, /) -> None:
 
     Pytest looks for no fixture behind a parameter that has no name for callers.
     """
-    item.perform()
+    item.carry_out()
 
 
 class CaseItem(pytest.Function):
@@ -65,7 +65,7 @@ class CaseItem(pytest.Function):
 
     # A Function has nearly as many attributes as Python shares the names of; a few more, and each item pays for a
     # dictionary of its own, 1.5 KB.
-    __slots__ = ("attempt", "case", "lifecycle", "needs", "performed", "place", "plan")
+    __slots__ = ("attempt", "case", "lifecycle", "needs", "performed", "place", "plan", "recalled")
 
     lifecycle: Lifecycle
     plan: Plan
@@ -74,6 +74,7 @@ class CaseItem(pytest.Function):
     needs: tuple[CaseKey, ...]
     attempt: Attempt | None
     performed: bool
+    recalled: TaskRunRecord | None
 
     @classmethod
     def build(cls, parent: pytest.Collector, name: str, lifecycle: Lifecycle, plan: Plan, body: Body = perform) -> Self:
@@ -81,7 +82,7 @@ class CaseItem(pytest.Function):
         item: Self = cls.from_parent(parent, name=name, callobj=body)
         item.obj = MethodType(body, item)
         item.lifecycle, item.plan = lifecycle, plan
-        item.attempt, item.performed = None, False
+        item.attempt, item.performed, item.recalled = None, False, None
         return item
 
     @property
@@ -109,6 +110,8 @@ class CaseItem(pytest.Function):
         if not self.lifecycle.is_open:  # --setup-plan and its like: fixtures alone
             super().setup()
             return
+        if self.lifecycle.recalls(self):
+            return
         self.lifecycle.skip_if_needed(self)
         attempt = self.attempt = self.open_attempt()
         with self._interruptible():
@@ -116,8 +119,17 @@ class CaseItem(pytest.Function):
             super().setup()
             attempt.prepare()
 
+    def carry_out(self) -> None:
+        """The call phase; what an earlier process of the session has brought to its end is only told again."""
+        if self.recalled is None:
+            self.perform()
+        elif self.recalled.outcome is not Outcome.PASSED:
+            raise failure_of(self.recalled)
+        else:
+            self.performed = True
+
     def perform(self) -> None:
-        """The call phase."""
+        """Do it."""
         assert self.attempt is not None
         with self._interruptible():
             self.attempt.perform()
@@ -204,7 +216,7 @@ class TaskItem(CaseItem):
         return TaskRun(self.lifecycle.pipeline, self.case.run, self.plan, self.batch, self.task)
 
     def perform(self) -> None:
-        """The call phase; an agent that could not be reached is tried again, each time as a new attempt."""
+        """Do it; an agent that could not be reached is tried again, each time as a new attempt."""
         assert self.attempt is not None
         for pause in pauses(self.attempt.settings.agent_retries):
             try:
@@ -234,7 +246,7 @@ def _own_body(task: Task, *, verbose: bool) -> Body:
     from pytest_pipeline.cases.collect import mark_decorator
 
     def body(item: CaseItem, /) -> None:
-        item.perform()
+        item.carry_out()
 
     body.__doc__ = describe(task) if verbose else None
     for mark in task.options.marks:

@@ -85,11 +85,15 @@ class Attempt:
         self._waited_before = self.pipeline.waited
         with self.judged():
             self.run = self.pipeline.run(key.run)
-            self._admitted = self.pipeline.store.admit_attempt(key, self.title, now())
+            self._admitted = self._admission()
             self.reference = TaskReference(
                 key.session, key.run, key.plan, key.batch, key.task, self.title, self._admitted.number
             )
             self.steps = StepLog(self.pipeline.store, self._admitted, self.reference, self.pipeline.observer)
+
+    def _admission(self) -> AttemptId:
+        """The attempt as the store admits it."""
+        return self.pipeline.store.admit_attempt(self.key, self.title, now())
 
     def note(self) -> None:
         """Write what is known so far, for other processes and for the case that this one does not live to the end."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pytest_pipeline.errors import SettingsError
 from pytest_pipeline.events import ForgeWaiting
-from pytest_pipeline.execution.ground import Plot, Wish
+from pytest_pipeline.execution.ground import Plot, Wish, known_mirror
 from pytest_pipeline.execution.layout import Layout
 from pytest_pipeline.execution.target import MIRRORED, Target, find_target, mirror, mirror_of
 from pytest_pipeline.findings import Finding, Level
@@ -114,7 +114,7 @@ class GitHubGround:
         findings = self.examine(connection, git, wish)
         if not all(finding.ok for finding in findings):
             raise SettingsError("\n".join(str(finding) for finding in findings if not finding.ok))
-        source, base = self._source(connection.remote(git), layout)
+        source, base = known_mirror(wish, layout) or self._source(connection.remote(git), layout)
         forge = connection.forge(Repository.create(layout.hosted, alternates=[source.objects]))
         target = self.checkout or Target(self.name, base, False, None, self.place)
         return Plot(replace(target, name=self.name), source, base, forge, (*self.notes(), *_told(findings)))

@@ -10,7 +10,7 @@ from typing import Protocol
 from pytest_pipeline.errors import SettingsError
 from pytest_pipeline.events import ForgeWaiting
 from pytest_pipeline.execution.layout import Layout
-from pytest_pipeline.execution.target import Target, find_target, mirror
+from pytest_pipeline.execution.target import Target, find_mirror, find_target, mirror
 from pytest_pipeline.forges.base import Forge
 from pytest_pipeline.forges.local import LocalForge
 from pytest_pipeline.host.git import Repository
@@ -45,12 +45,14 @@ class Wish:
         merge_methods: the ways in which they are to be merged; none where nothing is merged.
         checks: the rules about checks that they ask for.
         prefix: what the names of a run's branches begin with.
+        start: the commit that runs start from where a session goes on; empty: found by the settings.
     """
 
     task_runs: int
     merge_methods: tuple[str, ...]
     checks: tuple[str, ...]
     prefix: str
+    start: str = ""
 
 
 class Ground(Protocol):
@@ -91,6 +93,12 @@ def find_ground(settings: Settings, base: str | None, plans: Path, rootdir: Path
     return _GroundHere(find_target(settings.repo, base, plans, rootdir), settings.author, forge)
 
 
+def known_mirror(wish: Wish, layout: Layout) -> tuple[Repository, str] | None:
+    """The mirror of the commit that a session goes on from, and that commit; None: it is found like a new one's."""
+    found = find_mirror(wish.start, layout) if wish.start else None
+    return None if found is None else (found, wish.start)
+
+
 @dataclass(frozen=True)
 class _GroundHere:
     """A repository of this machine, with the embedded forge or that of a hook."""
@@ -100,7 +108,7 @@ class _GroundHere:
     forge: Forge | None
 
     def prepare(self, layout: Layout, wish: Wish, on_wait: Callable[[ForgeWaiting], None]) -> Plot:
-        source, base = mirror(self.target, layout, self.author)
+        source, base = known_mirror(wish, layout) or mirror(self.target, layout, self.author)
         return Plot(self.target, source, base, self.forge or LocalForge(layout.forge))
 
     def close(self) -> None:

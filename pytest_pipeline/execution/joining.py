@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pytest_pipeline.errors import SettingsError
 from pytest_pipeline.events import ForgeWaiting
+from pytest_pipeline.execution.holding import both, join_workers
 from pytest_pipeline.execution.layout import Layout
 from pytest_pipeline.execution.pipeline import Agents, Pipeline
 from pytest_pipeline.execution.steps import Observer
@@ -90,6 +91,8 @@ def join_session(
         _refuse_other_plans(record, plans)
         layout = shared.of_worker(worker)
         undo.callback(remove, str(layout.scratch))
+        place = join_workers(layout)
+        undo.callback(place.close)
         base = record.facts["base_commit"]
         if forge is None and handover.token:
             found, forge, let_go = _joined_github(settings, handover, layout, base, observer)
@@ -108,7 +111,8 @@ def join_session(
         observer=observer,
         workspaces=Workspaces(layout.scratch, settings.max_workspaces),
         plans=plans,
-        let_go=let_go,
+        let_go=both(let_go, place.close),
+        resumed=len(store.invocations(handover.session)) > 1,
         owns=False,
     )
 

@@ -7,9 +7,10 @@ git and the forge again, as if we had not done it ourselves.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from pytest_pipeline.errors import BaseMovedError, BehindError, FailureKind, TaskFailure
+from pytest_pipeline.errors import BaseMovedError, BehindError, FailureKind, ForgeError, TaskFailure
 from pytest_pipeline.events import TaskReference
 from pytest_pipeline.execution.outcome import judge
 from pytest_pipeline.execution.pipeline import Run
@@ -24,7 +25,7 @@ UPDATE_TRIES = 10  # each followed by all checks once more
 
 @dataclass(frozen=True)
 class Landing:
-    """What landing one task needs to know; ``facts`` is filled for the record, the forge gets ``title``, ``text``."""
+    """What landing one task needs to know; ``facts`` is filled for the record, ``note`` writes it down."""
 
     task: Task
     reference: TaskReference
@@ -36,6 +37,7 @@ class Landing:
     base: str
     title: str
     text: str
+    note: Callable[[], None]
 
     def land(self, tree: str) -> None:
         """Commit, push, open, merge and assert.
@@ -47,10 +49,55 @@ class Landing:
             TaskFailure: the outcome is not what it must be.
             ForgeError: the forge refused.
         """
-        forge = self.run.forge
         with self.steps.step("commit"):
             commit = self.run.repository.commit_tree(tree, [self.base], self.message(), author=self.settings.author)
             self.facts["commit"] = commit
+            self.note()  # before anybody else can see it: whoever takes the session up again goes on from here
+        self._land_commit(commit, tree)
+
+    def _land_commit(self, commit: str, tree: str) -> None:
+        pull_request = self._published(commit)
+        if not self.settings.auto_merge:
+            with self.steps.step("outcome"):
+                self._confirm_open(commit)
+            return
+        with self.steps.step("merge"):
+            with self.run.merging():
+                merged = self._merge(pull_request)
+            self._clean_up(merged)
+        with self.steps.step("outcome"):
+            self._confirm_merged(tree)
+
+    def go_on(self, commit: str, tree: str | None) -> None:
+        """Land what an earlier process has verified, from the first step on whose effect is missing.
+
+        What it has done is asked of the forge, whatever it wrote about that.
+
+        Args:
+            commit: the commit that it made.
+            tree: its tree; None: the commit is gone, which only matters where it is not merged.
+
+        Raises:
+            TaskFailure: the outcome is not what it must be.
+            ForgeError: the forge refused, or somebody has interfered meanwhile.
+        """
+        with self.steps.step("pull request"):
+            found = self.run.forge.find_pull_request(self.branch)
+            if found is not None and found.state is PullRequestState.CLOSED:
+                raise ForgeError(
+                    f"The pull request {found.url} was closed meanwhile. Look who did that, and start anew."
+                )
+        if found is None or found.state is PullRequestState.OPEN:
+            self._land_commit(commit, tree or "")
+            return
+        with self.steps.step("merge"):
+            self._clean_up(found)
+        with self.steps.step("outcome"):
+            self._confirm_merged(tree)
+
+    def _published(self, commit: str) -> PullRequest:
+        """The pull request of a commit, which waits for nothing but its merge."""
+        forge = self.run.forge
         with self.steps.step("push"):
             forge.push(self.branch, commit, self.run.repository)
         with self.steps.step("pull request"):
@@ -62,17 +109,11 @@ class Landing:
             contextlib.suppress(BehindError),
         ):  # it is brought up to date when its turn comes
             pull_request = self._ready(pull_request)
-        if not self.settings.auto_merge:
-            with self.steps.step("outcome"):
-                self._confirm_open(commit)
-            return
-        with self.steps.step("merge"):
-            with self.run.merging():
-                merged = self._merge(pull_request)
-            self._note(merged)
-            forge.delete_branch(self.branch, merged.head)
-        with self.steps.step("outcome"):
-            self._confirm_merged(tree)
+        return pull_request
+
+    def _clean_up(self, merged: PullRequest) -> None:
+        self._note(merged)
+        self.run.forge.delete_branch(self.branch, merged.head)
 
     def message(self) -> str:
         """The whole commit message, with the trailers by which git can be held against the record."""
@@ -133,7 +174,7 @@ class Landing:
         head = forge.branch_head(self.branch)
         self._demand(head == commit, f"that {self.branch} is at {commit}", f"It is at {head}.")
 
-    def _confirm_merged(self, tree: str) -> None:
+    def _confirm_merged(self, tree: str | None) -> None:
         forge, repository = self.run.forge, self.run.repository
         found = forge.find_pull_request(self.branch)
         state = found.state if found else None
@@ -157,11 +198,11 @@ class Landing:
         )
         self._confirm_tree(merged, tree)
 
-    def _confirm_tree(self, merged: str, tree: str) -> None:
+    def _confirm_tree(self, merged: str, tree: str | None) -> None:
         repository = self.run.repository
         parent = repository.commit(merged).parents[0]
         self.facts["merge_base"] = parent
-        if parent == self.base:
+        if parent == self.base and tree is not None:
             found = repository.commit(merged).tree
             self._demand(
                 found == tree, f"that the merged tree is the verified one, {tree}", f"The merged tree is {found}."

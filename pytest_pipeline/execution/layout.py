@@ -73,7 +73,7 @@ class Layout:
     @property
     def store_url(self) -> str:
         """URL of the default store."""
-        return f"sqlite:///{self.state / 'state.db'}"
+        return store_url(self.state)
 
     @property
     def forge(self) -> Path:
@@ -97,6 +97,16 @@ class Layout:
         """The git directories of runs that are there."""
         return sorted((self.state / "sessions" / self.session).glob("run-*.git"))
 
+    @property
+    def session_lock(self) -> Path:
+        """The file whose lock the process holds that works on the session; it says who that is."""
+        return self.state / "sessions" / self.session / "session.lock"
+
+    @property
+    def workers_lock(self) -> Path:
+        """The file whose lock the workers of the session share."""
+        return self.state / "sessions" / self.session / "workers.lock"
+
     def run_lock(self, run: int) -> Path:
         """The file by which the merges of one run wait for one another."""
         return self.state / "sessions" / self.session / f"run-{run:02d}.lock"
@@ -104,6 +114,11 @@ class Layout:
     def transcript(self, run: int, plan: str, name: str) -> Path:
         """The file that the output of one agent or verification is kept in."""
         return self.state / "sessions" / self.session / "transcripts" / f"run-{run:02d}" / slug(plan) / f"{name}.log"
+
+
+def store_url(state: Path) -> str:
+    """URL of the store that lies in a state directory by default."""
+    return f"sqlite:///{state / 'state.db'}"
 
 
 def slug(path: str) -> str:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
+from socket import gethostname
 from typing import TYPE_CHECKING
 
 from pytest_pipeline import __version__
 from pytest_pipeline.errors import SettingsError
 from pytest_pipeline.execution.cast import REFERENCE, choose_cast
 from pytest_pipeline.execution.ground import Ground, Plot, Wish, find_ground
+from pytest_pipeline.execution.holding import both, hold_session, sweep_scratch
 from pytest_pipeline.execution.layout import Layout, run_prefix
 from pytest_pipeline.execution.pipeline import Agents, Pipeline
+from pytest_pipeline.execution.resuming import options_fact, refuse_other_work, selection_fact
 from pytest_pipeline.execution.steps import Observer, now
 from pytest_pipeline.execution.target import Target
 from pytest_pipeline.execution.workspace import Workspaces
@@ -26,7 +30,7 @@ from pytest_pipeline.host.git_command import require_git
 from pytest_pipeline.host.git_work_tree import remove
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.costs import bare, limit
-from pytest_pipeline.record.model import SessionRecord
+from pytest_pipeline.record.model import Invocation, SessionRecord
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.settings import Settings
 
@@ -82,8 +86,11 @@ def prepare_session(settings: Settings, first: Path, rootdir: Path) -> Prepared:
         from pytest_pipeline.execution.github_ground import GitHubGround
 
         ground = GitHubGround.find(settings, None, first.parent, rootdir)
-    layout = Layout.create(state_place(first.parent, rootdir) / settings.state_dir, new_session_id())
-    return Prepared(layout, ground)
+    return Prepared(_layout(settings, first, rootdir), ground)
+
+
+def _layout(settings: Settings, first: Path, rootdir: Path) -> Layout:
+    return Layout.create(state_place(first.parent, rootdir) / settings.state_dir, settings.resume or new_session_id())
 
 
 def digests(plans: Mapping[str, Plan]) -> str:
@@ -104,6 +111,7 @@ def open_session(
     agents: Agents,
     forge: Forge | None,
     observer: Observer,
+    selection: Iterable[str] = (),
     task_runs: int | None = None,
     prepared: Prepared | None = None,
 ) -> Opened:
@@ -116,6 +124,7 @@ def open_session(
         agents: chooses the agent for settings.
         forge: chosen by a hook, or None.
         observer: who looks on.
+        selection: node ids of the selected items.
         task_runs: how many tasks are selected in all runs together; None: all of them.
         prepared: what was settled before; None: nothing.
 
@@ -130,12 +139,15 @@ def open_session(
     with ExitStack() as undo:
         ground = _ground(prepared, settings, base, first.parent, rootdir, forge)
         undo.callback(ground.close)
-        if prepared is not None:
-            layout = prepared.layout
-        else:
-            layout = Layout.create(state_place(first.parent, rootdir) / settings.state_dir, new_session_id())
+        layout = prepared.layout if prepared is not None else _layout(settings, first, rootdir)
         undo.callback(remove, str(layout.scratch))
-        wish = _wish(settings, plans, layout.session, task_runs)
+        held = hold_session(layout, resumes=settings.resume is not None)
+        undo.callback(held.close)
+        store = Store.open(settings.store or layout.store_url)
+        undo.callback(store.close)
+        before = store.session(layout.session) if settings.resume is not None else None
+        start = before.facts["base_commit"] if before else ""
+        wish = _wish(settings, plans, layout.session, task_runs, start)
         plot = ground.prepare(layout, wish, observer.forge_waiting)
         pipeline = Pipeline(
             settings=settings,
@@ -143,15 +155,15 @@ def open_session(
             rootdir=rootdir,
             base=plot.base,
             mirror=plot.mirror,
-            store=Store.open(settings.store or layout.store_url),
+            store=store,
             forge=plot.forge,
             agents=agents,
             observer=observer,
             workspaces=Workspaces(layout.scratch, settings.max_workspaces),
             plans=plans,
-            let_go=ground.close,
+            let_go=both(ground.close, held.close),
+            resumed=before is not None,
         )
-        undo.callback(pipeline.store.close)
         facts = {
             **cast.facts,
             **({"max_cost": bare(limit(settings.max_cost))} if settings.max_cost is not None else {}),
@@ -160,8 +172,10 @@ def open_session(
             "base_commit": plot.base,
             "plans": digests(plans),
             "versions": _versions(git),
+            "options": options_fact(settings),
+            "selection": selection_fact(selection),
         }
-        pipeline.store.open_session(SessionRecord(layout.session, now(), settings.required, settings.count, facts))
+        _admit(pipeline, facts, before)
         readable = [] if cast.names == [REFERENCE] else _readable_references(plans, rootdir, plot)
         undo.pop_all()
     return Opened(pipeline, plot.target, facts, (*cast.notes, *plot.notes), tuple(readable))
@@ -175,7 +189,24 @@ def _ground(
     return prepared.ground.at(base, plans, rootdir)
 
 
-def _wish(settings: Settings, plans: Mapping[str, Plan], session: str, task_runs: int | None) -> Wish:
+def _admit(pipeline: Pipeline, facts: Mapping[str, str], before: SessionRecord | None) -> None:
+    """Write the session down; one that is taken up must be the same, and what its last process left is swept."""
+    store, session, at, settings = pipeline.store, pipeline.session, now(), pipeline.settings
+    mine = Invocation(0, at, gethostname(), os.getpid(), str(pipeline.layout.scratch))
+    if before is None:
+        store.open_session(SessionRecord(session, at, settings.required, settings.count, facts))
+        store.begin_invocation(session, mine)
+        return
+    refuse_other_work(before, facts)
+    sweep_scratch(store.invocations(session), mine.host)
+    store.begin_invocation(session, mine, resumes="The process that did this is gone; the session was taken up again.")
+    for name in ("agent_version", "versions"):
+        if facts.get(name, "") not in before.facts.get(name, "").split("; "):
+            store.fact(session, name, facts[name])
+    store.fact(session, "resumed", at.isoformat(timespec="seconds"))
+
+
+def _wish(settings: Settings, plans: Mapping[str, Plan], session: str, task_runs: int | None, start: str) -> Wish:
     tasks = [(plan, task) for plan in plans.values() for batch in plan.batches for task in batch.tasks]
     own = [settings.with_plan(plan.options.values, task.options.values) for plan, task in tasks]
     return Wish(
@@ -183,6 +214,7 @@ def _wish(settings: Settings, plans: Mapping[str, Plan], session: str, task_runs
         merge_methods=tuple(sorted({each.merge_method for each in own if each.auto_merge})),
         checks=tuple(sorted({each.checks for each in own})),
         prefix=run_prefix(session, 1),
+        start=start,
     )
 
 

@@ -87,6 +87,7 @@ class Pipeline:
         workspaces: where agents work.
         plans: the selected plans by path.
         let_go: lets go of what the forge holds.
+        resumed: whether the session was taken up again, so that its record may hold more than this process knows.
         owns: whether this process has opened the session; the others leave what all share as it is.
     """
 
@@ -102,6 +103,7 @@ class Pipeline:
     workspaces: Workspaces
     plans: Mapping[str, Plan]
     let_go: Callable[[], None] = lambda: None
+    resumed: bool = False
     owns: bool = True
     _runs: dict[int, Run] = field(default_factory=dict)
 
@@ -126,10 +128,14 @@ class Pipeline:
         return self._runs[number]
 
     def finish_run(self, number: int, outcome: Outcome) -> None:
-        """Write how a run ended, and let go of its objects: what was merged is on the forge."""
+        """Write how a run ended, and let go of its objects: what was merged is on the forge.
+
+        Those of an interrupted run stay, for who takes the session up again.
+        """
         self.store.finish_run(self.session, number, outcome, now())
         self._runs.pop(number, None)
-        self._let_go(self.layout.run_store(number))
+        if outcome is not Outcome.INTERRUPTED:
+            self._let_go(self.layout.run_store(number))
 
     def _let_go(self, run_store: Path) -> None:
         if self.owns and run_store.is_dir() and not self.workspaces.needs(run_store):
@@ -141,8 +147,13 @@ class Pipeline:
             stack.callback(self.let_go)
             stack.callback(self.store.close)
             stack.callback(self.workspaces.close)
-            for run_store in self.layout.run_stores():
-                self._let_go(run_store)
+            stack.callback(self._let_go_of_ended_runs)
+
+    def _let_go_of_ended_runs(self) -> None:
+        if self.owns:
+            for run in self.store.runs(self.session):
+                if run.outcome not in (Outcome.RUNNING, Outcome.INTERRUPTED):
+                    self._let_go(self.layout.run_store(run.number))
 
     def shown(self, path: Path) -> str:
         """A path as messages show it: relative to the rootdir where it lies below it."""

@@ -28,11 +28,13 @@ from pytest_pipeline.execution.pipeline import Pipeline
 from pytest_pipeline.execution.prompt import render
 from pytest_pipeline.execution.pull_request import describe
 from pytest_pipeline.execution.surroundings import surroundings
+from pytest_pipeline.execution.verified import Verified, find_verified
 from pytest_pipeline.execution.watching import Watch
 from pytest_pipeline.execution.workspace import Workspace
 from pytest_pipeline.host.git import Change, Tree
 from pytest_pipeline.plans.model import Batch, Expectation, Plan, ProseCheck, RefusedCheck, Task
 from pytest_pipeline.record import denials
+from pytest_pipeline.record.model import AttemptId
 from pytest_pipeline.trouble import Trouble
 
 REFUSALS = (FailureKind.PLAN, FailureKind.AGENT, FailureKind.VERIFICATION, FailureKind.OUTCOME)
@@ -75,11 +77,26 @@ class TaskRun(Attempt):
         self._ended: AgentResult | None = None
         self._branch = ""
         self._base = ""
+        self._verified: Verified | None = None  # by an earlier process of the session, and to be landed now
 
     # Setup
 
+    def _admission(self) -> AttemptId:
+        """Where an earlier process of the session came as far as a verified commit, no agent is asked again."""
+        if self.pipeline.resumed:
+            self._verified = find_verified(self.pipeline, self.run, self.key)
+        if self._verified is None:
+            return super()._admission()
+        self.facts.update(self._verified.facts)
+        if self._verified.failed:
+            return super()._admission()
+        return self.pipeline.store.readmit_attempt(self.key)
+
     def prepare(self) -> None:
         """Make the workspace, and look whether the verification proves anything: in run 1, or always if it must."""
+        if self._verified is not None:
+            self._branch, self._base = self.facts["branch"], self.facts["parent_commit"]
+            return
         with self.judged(), self.steps.step("prepare"):
             name = f"{slug(self.plan.path)}/{task_slug(self.key.batch, self.task.id)}"
             self._branch = f"{run_prefix(self.key.session, self.key.run)}/{name}{self.again}"
@@ -109,6 +126,9 @@ class TaskRun(Attempt):
     def perform(self) -> None:
         """Run the agent, judge what it did, land it, and assert the outcome."""
         with self.judged():
+            if self._verified is not None:
+                self._landing().go_on(self._verified.commit, self._verified.tree)
+                return
             self._look_at_trouble()
             if self.task.expect is Expectation.FAILURE:
                 self._expect_refusal()
@@ -325,6 +345,9 @@ class TaskRun(Attempt):
             with self.steps.step("outcome"):
                 confirm_nothing_landed(self.pipeline.forge, self._branch)
             return
+        self._landing().land(tree)
+
+    def _landing(self) -> Landing:
         title, text = describe(
             self.task,
             self.reference,
@@ -333,7 +356,7 @@ class TaskRun(Attempt):
             agent=self.facts["agent"],
             rootdir=self.pipeline.rootdir,
         )
-        landing = Landing(
+        return Landing(
             task=self.task,
             reference=self.reference,
             run=self.run,
@@ -344,5 +367,5 @@ class TaskRun(Attempt):
             base=self._base,
             title=title,
             text=text,
+            note=self.note,
         )
-        landing.land(tree)

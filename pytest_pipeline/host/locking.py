@@ -1,4 +1,4 @@
-"""A lock between processes of one machine that dies with its holder."""
+"""Locks between processes of one machine that die with their holder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_pipeline.errors import HostError
@@ -23,11 +24,7 @@ def held(path: Path) -> Iterator[None]:
     Raises:
         HostError: the file cannot be opened, or its file system knows no locks.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise _refused(path, error) from error
+    descriptor = _opened(path)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -36,6 +33,54 @@ def held(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock that is held until it is closed, or its process is gone."""
+
+    descriptor: int
+
+    @classmethod
+    def take(cls, path: Path, note: str = "", *, shared: bool = False) -> Lock | None:
+        """Take the lock of a file if that can be done at once.
+
+        Args:
+            path: the file; it and its directory are made when they are missing, and it is never removed.
+            note: what others read who are refused; holders that share the lock leave none.
+            shared: let others share it, who say so too.
+
+        Returns:
+            The lock; None: another holder has it.
+
+        Raises:
+            HostError: the file cannot be opened, or its file system knows no locks.
+        """
+        descriptor = _opened(path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_NB | (fcntl.LOCK_SH if shared else fcntl.LOCK_EX))
+            if not shared:
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, note.encode(), 0)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except OSError as error:
+            os.close(descriptor)
+            raise _refused(path, error) from error
+        return cls(descriptor)
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self.descriptor)
+
+
+def _opened(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _refused(path, error) from error
 
 
 def _refused(path: Path, error: OSError) -> HostError:

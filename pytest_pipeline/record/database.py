@@ -13,7 +13,7 @@ from sqlalchemy import event, exc
 
 from pytest_pipeline import __version__
 from pytest_pipeline.errors import StoreError
-from pytest_pipeline.record import schema
+from pytest_pipeline.record import migrations, schema
 
 BUSY_SECONDS = 30
 """How long a process waits for another one that writes."""
@@ -130,6 +130,7 @@ class Database:
                 if not taken or time.monotonic() > deadline:
                     raise StoreError(f"The store {self.where} cannot be created: {_meaning(error)}") from error
                 time.sleep(0.02)
+        self._migrate()
 
     def _is_ours(self) -> bool:
         """False when the database is empty.
@@ -149,11 +150,26 @@ class Database:
                     f"{self.where} is a database of something else (it holds the table {min(tables)}) and was left as "
                     "it is. Name another store with --pipeline-store URL."
                 )
-            self._check_version(connection)
-            self._check_columns(inspector)
+            if self._version(connection) == schema.VERSION:
+                self._check_columns(inspector)
         return True
 
-    def _check_version(self, connection: sa.Connection) -> None:
+    def _migrate(self) -> None:
+        """Bring tables of an older program up to date, all or none; another process may be doing the same."""
+        with self.reading() as connection:
+            if self._version(connection) == schema.VERSION:
+                return
+        with self.writing(durable=True) as connection:
+            found = connection.execute(sa.select(schema.store.c.version).with_for_update()).scalar_one()
+            migrations.migrate(connection, found, f"pytest-pipeline {__version__}")
+            self._check_columns(sa.inspect(connection))
+
+    def _version(self, connection: sa.Connection) -> int:
+        """The schema that the database says it has.
+
+        Raises:
+            StoreError: it says none, or one that this program does not know.
+        """
         found = connection.execute(sa.select(schema.store)).first()
         if found is None:
             raise self._torn("it does not say its version")
@@ -163,8 +179,9 @@ class Database:
                 f"{__version__}, which knows schema {schema.VERSION}. Update pytest-pipeline, or name another store "
                 "with --pipeline-store URL."
             )
-        if found.version < schema.VERSION:
+        if found.version < 1:
             raise self._torn(f"it says schema {found.version}, which never was")
+        return int(found.version)
 
     def _check_columns(self, inspector: sa.Inspector) -> None:
         present = inspector.get_multi_columns()

@@ -86,12 +86,15 @@ SESSION_FACTS: Mapping[str, str] = MappingProxyType(
         "base_commit": "commit that every run started from",
         "plans": "the plans, each with a digest of its text",
         "versions": "versions of pytest-pipeline, pytest, Python and git",
+        "resumed": "when the session was taken up again after it had been interrupted",
     }
 )
 """Facts about a session by their names in the store."""
 
 IN_PART = ", in part"
 """How the fact ``rehearsal`` ends where an agent that does not rehearse took part too."""
+
+_FOR_RESUME = ("options", "selection")  # what only ``--resume`` wants to know
 
 _SHARED = ("agent", "base_commit")  # what a session says holds for a task that did not get to say it
 
@@ -169,7 +172,7 @@ def suite_properties(session: SessionRecord, verdict: Verdict) -> tuple[tuple[st
     fixed = verdict.fixed_in_advance
     bound = lower_bound(verdict.successful, verdict.admitted) if fixed else anytime
     known = {
-        **session.facts,
+        **{name: value for name, value in session.facts.items() if name not in _FOR_RESUME},
         "session": session.id,
         "criterion.required": str(verdict.required),
         "criterion.streak": str(verdict.streak),

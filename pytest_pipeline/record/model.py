@@ -76,6 +76,29 @@ class SessionRecord:
 
 
 @dataclass(frozen=True)
+class Invocation:
+    """One pytest that worked on a session: the first opened it, each further one resumed it.
+
+    Args:
+        number: from 1.
+        started: when.
+        host: name of its machine.
+        pid: its process there.
+        scratch: its scratch directory there; empty where that is not known.
+        finished: when it closed the session; None: it did not live to do that, or has not yet.
+        exit_code: of pytest, then.
+    """
+
+    number: int
+    started: datetime
+    host: str = ""
+    pid: int = 0
+    scratch: str = ""
+    finished: datetime | None = None
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """One pass through all selected plans. ``admitted`` is its place in the order of admission, from 1."""
 

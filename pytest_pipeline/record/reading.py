@@ -15,6 +15,7 @@ from pytest_pipeline.record.costs import usd
 from pytest_pipeline.record.model import (
     AttemptRecord,
     Ended,
+    Invocation,
     Outcome,
     RunRecord,
     SessionRecord,
@@ -52,6 +53,16 @@ def sessions(connection: sa.Connection, session: str | None = None) -> tuple[Ses
             met=row.met,
             exit_code=row.exit_code,
         )
+        for row in connection.execute(wanted)
+    )
+
+
+def invocations(connection: sa.Connection, session: str) -> tuple[Invocation, ...]:
+    """Each pytest that worked on a session, the first one first."""
+    columns = schema.invocation.c
+    wanted = sa.select(schema.invocation).where(columns.session == session).order_by(columns.number)
+    return tuple(
+        Invocation(row.number, row.started, row.host, row.pid, row.scratch, row.finished, row.exit_code)
         for row in connection.execute(wanted)
     )
 

@@ -22,8 +22,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 1
-"""Raised whenever a table changes; a program refuses a store with a higher one."""
+VERSION = 2
+"""Raised whenever a table changes, see :mod:`~pytest_pipeline.record.migrations`; a higher one is refused."""
 
 
 def storable(text: str) -> str:
@@ -96,6 +96,21 @@ session = Table(
     Column("streak", Integer),
     Column("met", Boolean),
     Column("exit_code", Integer),
+)
+
+invocation = Table(
+    "pipeline_invocation",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("session", ForeignKey(session.c.id), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("started", Utc, nullable=False),
+    Column("finished", Utc),
+    Column("exit_code", Integer),
+    Column("host", Name(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("scratch", Prose, nullable=False),
+    UniqueConstraint("session", "number"),
 )
 
 fact = Table(

@@ -17,6 +17,7 @@ from pytest_pipeline.record.model import (
     AttemptId,
     AttemptRecord,
     Ended,
+    Invocation,
     Outcome,
     RunRecord,
     SessionRecord,
@@ -98,6 +99,28 @@ class Store:
         with self._database.writing(durable=True) as connection:
             writing.close_session(connection, session, streak, met, exit_code, finished)
 
+    def begin_invocation(self, session: str, invocation: Invocation, *, resumes: str = "") -> int:
+        """Write that this pytest works on a session from now on.
+
+        Args:
+            session: id of the session.
+            invocation: the pytest; its number is given here.
+            resumes: why attempts that are under way are not: a sentence. The session, and its runs that have not
+                succeeded, are under way again. Empty: the session is a new one.
+
+        Returns:
+            The number of the invocation, from 1.
+        """
+        with self._database.writing(durable=True) as connection:
+            if resumes:
+                writing.reopen(connection, session, resumes, invocation.started)
+            return writing.begin_invocation(connection, session, invocation)
+
+    def invocations(self, session: str) -> tuple[Invocation, ...]:
+        """Each pytest that worked on a session, the first one first."""
+        with self._database.reading() as connection:
+            return reading.invocations(connection, session)
+
     def session(self, session: str) -> SessionRecord:
         """One session.
 
@@ -158,6 +181,15 @@ class Store:
         """
         with self._database.writing(durable=True) as connection:
             return writing.admit_attempt(connection, key, title, started)
+
+    def readmit_attempt(self, key: TaskRunKey) -> AttemptId:
+        """Go on, durably, with the last attempt at a task run, which was interrupted.
+
+        Raises:
+            StoreError: there is none that was interrupted.
+        """
+        with self._database.writing(durable=True) as connection:
+            return writing.readmit_attempt(connection, key)
 
     def note_attempt(self, attempt: AttemptId, properties: Mapping[str, str]) -> None:
         """Write what is known so far of an attempt that is under way, for example what it has cost.

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pytest_pipeline.errors import FailureKind
 from pytest_pipeline.record import reading, schema
 from pytest_pipeline.record.database import Refusal
-from pytest_pipeline.record.model import AttemptId, Outcome, RunRecord, SessionRecord, TaskRunKey
+from pytest_pipeline.record.model import AttemptId, Invocation, Outcome, RunRecord, SessionRecord, TaskRunKey
 
 _REPORT = "Please report this; a new session will work."
 
@@ -39,13 +39,57 @@ def add_fact(connection: sa.Connection, session: str, name: str, value: str) -> 
         connection.execute(schema.fact.insert().values(session=session, name=name, value=value))
 
 
+def begin_invocation(connection: sa.Connection, session: str, invocation: Invocation) -> int:
+    """Write that another pytest works on a session; its number."""
+    _lock(connection, session)
+    columns = schema.invocation.c
+    last = sa.select(sa.func.max(columns.number)).where(columns.session == session)
+    number = int(connection.execute(last).scalar() or 0) + 1
+    values = {name: getattr(invocation, name) for name in ("started", "host", "pid", "scratch")}
+    connection.execute(schema.invocation.insert().values(session=session, number=number, **values))
+    return number
+
+
+def reopen(connection: sa.Connection, session: str, message: str, at: datetime) -> None:
+    """A session that has ended, or whose process is gone, is under way again, and so are its runs without success."""
+    end_running(connection, session, Outcome.INTERRUPTED, FailureKind.INTERRUPTED, message, at)
+    unended = {"outcome": str(Outcome.RUNNING), "finished": None}
+    runs = sa.update(schema.run).where(schema.run.c.session == session, schema.run.c.outcome != str(Outcome.PASSED))
+    connection.execute(runs.values(unended))
+    chosen = sa.update(schema.session).where(schema.session.c.id == session)
+    connection.execute(chosen.values(finished=None, streak=None, met=None, exit_code=None))
+
+
+def readmit_attempt(connection: sa.Connection, key: TaskRunKey) -> AttemptId:
+    """The last attempt at a task run, which was interrupted, is under way again."""
+    wanted = (
+        sa.select(schema.attempt.c.id, schema.attempt.c.number, schema.attempt.c.outcome)
+        .where(schema.attempt.c.task_run == _task_run_row(connection, key, ""))
+        .order_by(schema.attempt.c.number.desc())
+    )
+    found = connection.execute(wanted).first()
+    if found is None or found.outcome != str(Outcome.INTERRUPTED):
+        raise Refusal(f"no interrupted attempt at task {key.task} of {key.plan}, run {key.run}, is known. {_REPORT}")
+    values = {"outcome": str(Outcome.RUNNING), "finished": None, "failure_kind": None, "message": ""}
+    connection.execute(sa.update(schema.attempt).where(schema.attempt.c.id == found.id).values(values))
+    return AttemptId(found.id, found.number)
+
+
 def close_session(
     connection: sa.Connection, session: str, streak: int, met: bool, exit_code: int, finished: datetime
 ) -> None:
-    """Write the end of a session, once."""
+    """Write the end of a session, once, and of the invocation that brought it about."""
     _lock(connection, session)
     known = reading.sessions(connection, session)[0]
     if known.finished is None:
+        last = sa.select(sa.func.max(schema.invocation.c.number)).where(schema.invocation.c.session == session)
+        connection.execute(
+            sa.update(schema.invocation)
+            .where(
+                schema.invocation.c.session == session, schema.invocation.c.number == connection.execute(last).scalar()
+            )
+            .values(exit_code=exit_code, finished=finished)
+        )
         connection.execute(
             sa.update(schema.session)
             .where(schema.session.c.id == session)

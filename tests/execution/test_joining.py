@@ -10,6 +10,7 @@ import pytest
 from pytest_pipeline.errors import PipelineError, SettingsError, StoreError
 from pytest_pipeline.execution.joining import Handover, join_session
 from pytest_pipeline.execution.pipeline import Pipeline
+from pytest_pipeline.execution.steps import now
 from pytest_pipeline.execution.task_run import TaskRun
 from pytest_pipeline.plans.reader import parse_plan
 from pytest_pipeline.record.model import Outcome
@@ -79,6 +80,7 @@ def test_who_joins_leaves_what_all_share_as_it_is(stage: Stage) -> None:
     assert place.parent == opened.layout.scratch
     assert not place.exists()
     assert opened.layout.run_stores() != []
+    opened.store.finish_run(opened.session, 1, Outcome.PASSED, now())
     opened.close()
     assert opened.layout.run_stores() == []
     assert list(stage.temporary.iterdir()) == []

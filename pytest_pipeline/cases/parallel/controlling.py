@@ -20,6 +20,7 @@ from pytest_pipeline.cases.parallel.identity import cases_of
 from pytest_pipeline.cases.parallel.joining import HANDOVER
 from pytest_pipeline.cases.parallel.units import Scheduled
 from pytest_pipeline.cases.parallel.watching import Watcher
+from pytest_pipeline.cases.recalling import RECALLED
 from pytest_pipeline.cases.story import tell
 from pytest_pipeline.errors import FailureKind, PipelineError, PlanError, TaskFailure
 from pytest_pipeline.execution.steps import now
@@ -91,6 +92,8 @@ class Controller:
             token = ground.token
             told = replace(told, repository=ground.address.web_url, token=token.reveal(), source=token.source)
         node.workerinput[HANDOVER] = told.to_wire()
+        if self._settings.resume is not None:
+            node.workerinput[RECALLED] = self._settings.to_wire()
 
     # When the workers have collected
 
