@@ -63,6 +63,19 @@ OPTIONS: tuple[Option, ...] = (
         metavar="K",
     ),
     Option(
+        "history",
+        switch,
+        "Tell the streak over the last sessions of the same plans, agent, model and repository.",
+        "--history",
+    ),
+    Option(
+        "count_history",
+        number(int, 1),
+        "The criterion is N consecutive successful runs, those of earlier sessions that can be compared included.",
+        "--count-history",
+        metavar="N",
+    ),
+    Option(
         "resume",
         text,
         "Go on with a session that did not come to its end, the latest one or that of an id; its options hold.",

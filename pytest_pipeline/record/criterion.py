@@ -15,7 +15,7 @@ class Verdict:
 
     Args:
         required: consecutive successful runs that are asked for.
-        count: runs that were planned (``--count``).
+        count: runs that were planned (``--count``); None: nobody has planned a number.
         admitted: runs that were admitted; each of them counts.
         successful: runs that succeeded.
         failed: runs that ended in any other way.
@@ -27,7 +27,7 @@ class Verdict:
     """
 
     required: int
-    count: int
+    count: int | None
     admitted: int
     successful: int
     failed: int
@@ -64,13 +64,13 @@ def run_outcome(outcomes: Iterable[Outcome]) -> Outcome:
     return Outcome.FAILED
 
 
-def judge(runs: Sequence[RunRecord], required: int, count: int) -> Verdict:
-    """Judge the runs of one session.
+def judge(runs: Sequence[RunRecord], required: int, count: int | None) -> Verdict:
+    """Judge runs.
 
     Args:
         runs: all runs that were admitted, in any order.
         required: consecutive successful runs asked for: ``--until-consecutive``, else ``--count``; at least 1.
-        count: planned runs.
+        count: planned runs; None: nobody has planned a number.
     """
     if required < 1:
         raise ValueError(f"at least one run must be required, not {required}")

@@ -86,6 +86,7 @@ SESSION_FACTS: Mapping[str, str] = MappingProxyType(
         "base_commit": "commit that every run started from",
         "plans": "the plans, each with a digest of its text",
         "versions": "versions of pytest-pipeline, pytest, Python and git",
+        "history": "with --count-history: ids of the sessions whose runs count, the oldest first",
         "resumed": "when the session was taken up again after it had been interrupted",
     }
 )
@@ -94,7 +95,7 @@ SESSION_FACTS: Mapping[str, str] = MappingProxyType(
 IN_PART = ", in part"
 """How the fact ``rehearsal`` ends where an agent that does not rehearse took part too."""
 
-_FOR_RESUME = ("options", "selection")  # what only ``--resume`` wants to know
+_NOT_TOLD = ("options", "selection", "tasks", "conditions")  # by which sessions are resumed and compared
 
 _SHARED = ("agent", "base_commit")  # what a session says holds for a task that did not get to say it
 
@@ -172,7 +173,7 @@ def suite_properties(session: SessionRecord, verdict: Verdict) -> tuple[tuple[st
     fixed = verdict.fixed_in_advance
     bound = lower_bound(verdict.successful, verdict.admitted) if fixed else anytime
     known = {
-        **{name: value for name, value in session.facts.items() if name not in _FOR_RESUME},
+        **{name: value for name, value in session.facts.items() if name not in _NOT_TOLD},
         "session": session.id,
         "criterion.required": str(verdict.required),
         "criterion.streak": str(verdict.streak),
