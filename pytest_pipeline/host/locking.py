@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pytest_pipeline.errors import HostError
 
+_DIGITS = 20  # of a process id, filled with blanks, so that a longer one leaves nothing behind
+
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[None]:
@@ -33,9 +35,23 @@ def held(path: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
             raise _refused(path, error) from error
+        with contextlib.suppress(OSError):  # of a full disk; only who looks on wants to know
+            os.pwrite(descriptor, b"%-*d" % (_DIGITS, os.getpid()), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def holder(path: Path) -> int | None:
+    """The process that has taken the lock of a file last, whether it holds it still or not; None: none that is known.
+
+    Args:
+        path: the file.
+    """
+    try:
+        return int(path.read_bytes()[:_DIGITS])
+    except (OSError, ValueError):
+        return None
 
 
 def _refused(path: Path, error: OSError) -> HostError:
