@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from pytest_pipeline.cases.order import CaseKey
 from pytest_pipeline.cases.status.picture import THIS_PROCESS, Picture, Row
 from pytest_pipeline.cases.status.whereabouts import Post, Whereabouts
+from pytest_pipeline.execution.layout import Layout
 from pytest_pipeline.host.locking import holder
 from pytest_pipeline.record.criterion import judge
 from pytest_pipeline.record.model import FINAL_STATE, Outcome, RunRecord, TaskRunKey
+from pytest_pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    from pytest_pipeline.execution.pipeline import Pipeline
+    from pytest_pipeline.record.store import Store
 
 _MERGE = "merge"
 _TURN = "waits for its turn"
@@ -26,7 +28,9 @@ class Look:
     """Looks at a session again and again.
 
     Args:
-        pipeline: the open session.
+        store: where all processes of the session write what they do.
+        layout: where they tell the rest.
+        settings: the session's settings.
         cases: its items by node id.
         whereabouts: its workers.
         clock: seconds, the same as that of the whereabouts.
@@ -35,15 +39,19 @@ class Look:
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        store: Store,
+        layout: Layout,
+        settings: Settings,
         cases: Mapping[str, CaseKey],
         whereabouts: Whereabouts,
         clock: Callable[[], float] = time.monotonic,
         today: Callable[[], float] = time.time,
     ) -> None:
-        self._pipeline = pipeline
+        self._store = store
+        self._layout = layout
+        self._settings = settings
         self._keys = {
-            nodeid: TaskRunKey(pipeline.session, case.run, case.plan, case.batch, case.task)
+            nodeid: TaskRunKey(layout.session, case.run, case.plan, case.batch, case.task)
             for nodeid, case in cases.items()
         }
         self._tasks = sum(case.task != FINAL_STATE for case in cases.values())
@@ -55,13 +63,13 @@ class Look:
         self._read_to = 0
         self._costs: Mapping[TaskRunKey, Decimal] = {}
         self._runs: tuple[RunRecord, ...] = ()
-        self.outcomes: dict[str, str] = {}
+        self._outcomes: dict[str, str] = {}
 
     def note(self, nodeid: str, outcome: str) -> None:
         """An item has ended: passed, failed or skipped; what is told last counts."""
         key = self._keys.get(nodeid)
         if key is not None and key.task != FINAL_STATE:
-            self.outcomes[nodeid] = outcome
+            self._outcomes[nodeid] = outcome
 
     def refresh(self) -> None:
         """Ask the store.
@@ -69,7 +77,7 @@ class Look:
         Raises:
             StoreError: it does not answer; what was known before stays.
         """
-        store, session = self._pipeline.store, self._pipeline.session
+        store, session = self._store, self._layout.session
         steps = store.steps_after(session, self._read_to)
         self._steps = {row: (key, step.name) for row, key, step in steps if step.finished is None}
         first = min(self._steps, default=None)
@@ -82,9 +90,9 @@ class Look:
 
     def picture(self) -> Picture:
         """The session as it stands, as far as it is known."""
-        settings = self._pipeline.settings
+        settings = self._settings
         ended = [run for run in self._runs if run.outcome is not Outcome.RUNNING]
-        tally = Counter(list(self.outcomes.values()))
+        tally = Counter(list(self._outcomes.values()))
         return Picture(
             runs=settings.count,
             runs_ended=len(ended),
@@ -118,7 +126,7 @@ class Look:
         """What a worker on this machine, or this process, says of a wait that is not over."""
         name = "" if worker == THIS_PROCESS else worker
         try:
-            told = self._pipeline.layout.wait_file(name).read_text("utf-8", "replace")
+            told = self._layout.wait_file(name).read_text("utf-8", "replace")
             until, _, reason = told.partition(" ")
             left = float(until) - self._today()
         except (OSError, ValueError):
@@ -129,12 +137,12 @@ class Look:
         """Whether another worker of this machine holds the lock of the base that this one merges into."""
         if worker not in merging:
             return ""
-        held_by = holder(self._pipeline.layout.run_lock(merging[worker]))
+        held_by = holder(self._layout.run_lock(merging[worker]))
         others = {self._pid(other) for other in merging if other != worker}
         return _TURN if held_by is not None and held_by in others else ""
 
     def _pid(self, worker: str) -> int | None:
         try:
-            return int(self._pipeline.layout.pid_file(worker).read_text("ascii"))
+            return int(self._layout.pid_file(worker).read_text("ascii"))
         except (OSError, ValueError):
             return None

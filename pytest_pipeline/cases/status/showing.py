@@ -22,7 +22,7 @@ from pytest_pipeline.errors import PipelineError
 if TYPE_CHECKING:
     from pytest_pipeline.execution.pipeline import Pipeline
 
-_PAUSE = 1.0  # seconds between two looks
+_PAUSE = 0.5  # seconds between two looks
 _QUIET = 0.1  # seconds without output after which it is drawn again: pytest writes a line in pieces
 
 
@@ -156,7 +156,8 @@ def show_status(
     terminal = terminal_for_status(config, pipeline.settings.live)
     if terminal is None:
         return
-    status = LiveStatus(terminal, Look(pipeline, cases, whereabouts), whereabouts, workers=workers)
+    look = Look(pipeline.store, pipeline.layout, pipeline.settings, cases, whereabouts)
+    status = LiveStatus(terminal, look, whereabouts, workers=workers)
     config.pluginmanager.register(status, "pipeline-live-status")
     if not workers:
         config.pluginmanager.register(WaitNote(pipeline.layout.wait_file()), "pipeline-wait-note")
