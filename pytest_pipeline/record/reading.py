@@ -88,7 +88,8 @@ def costs(connection: sa.Connection, session: str) -> dict[TaskRunKey, Decimal]:
     )
     found: defaultdict[TaskRunKey, Decimal] = defaultdict(Decimal)
     for row in connection.execute(wanted):
-        found[TaskRunKey(session, row.number, row.plan, row.batch, row.task)] += usd(row.cost) or Decimal()
+        if cost := usd(row.cost):
+            found[TaskRunKey(session, row.number, row.plan, row.batch, row.task)] += cost
     return dict(found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,11 @@ PICTURE = Picture(10, 2, 2, 40, 12, 0, 0, Decimal("1.92"), 3725.0, (WORKS, WAITS
 
 def shown(picture: Picture, columns: int = 100, lines: int = 20) -> list[str]:
     return [line.rstrip() for line in draw(picture, columns, lines, coloured=False)]
+
+
+def test_the_page_shows_what_is_drawn() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "parallel.md").read_text("utf-8")
+    assert "```text\n" + "\n".join(shown(PICTURE)) + "\n```" in page
 
 
 def test_it_tells_of_the_session_and_of_each_worker() -> None:

@@ -21,12 +21,21 @@ __all__ = ["project"]
 ROOT = Path(__file__).parents[3]
 WAITS = """
 import time
+from pytest_pipeline.events import ForgeWaiting
+CONFIG[0].hook.pytest_pipeline_forge_waiting(event=ForgeWaiting("s", "spacing", 300.0, "GitHub wants a pause."))
 note("at", task)
 deadline = time.monotonic() + 50
 while not (HERE / "go").exists() and time.monotonic() < deadline:
     time.sleep(0.01)
 """
-THIS = re.compile(r"^this process +\d:\d\d  run 1, 1\.1 of plans/plan\.md  agent$", re.MULTILINE)
+KNOWS = """
+CONFIG = []
+
+def pytest_configure(config):
+    CONFIG.append(config)
+"""
+DOES = r"agent, GitHub wants a pause\. \(\d+ s left\)$"
+THIS = re.compile(rf"^this process +\d:\d\d  run 1, 1\.1 of plans/plan\.md  {DOES}", re.MULTILINE)
 OURS = re.compile(r"streak \d+ +.*\d:\d\d$|^this process|^gw\d .* free$|^gw\d +\d:\d\d")
 
 
@@ -154,7 +163,7 @@ def go_once(project: Project, seen: Callable[[str], object]) -> Callable[[list[s
 
 @pytest.fixture
 def waiting(project: Project) -> Project:
-    own_agent(project, WAITS)
+    own_agent(project, WAITS, hooks=KNOWS)
     project.plan(batch("1", task("1.1")), batch("2", task("2.1")))
     return project
 
@@ -171,7 +180,7 @@ def test_it_shows_the_step_of_the_only_process_and_leaves_what_pytest_alone_prin
 def test_with_workers_it_shows_a_row_for_each(waiting: Project) -> None:
     def both(text: str) -> bool:
         return all(
-            re.search(rf"^gw\d +\d:\d\d  run 1, {n} of plans/plan\.md  agent$", text, re.M) for n in ("1.1", "2.1")
+            re.search(rf"^gw\d +\d:\d\d  run 1, {n} of plans/plan\.md  {DOES}", text, re.M) for n in ("1.1", "2.1")
         )
 
     code, text = on_terminal(waiting, "plans", "-n2", "-v", watch=go_once(waiting, both), NO_COLOR="1")
