@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _CLEAR_BELOW = "\x1b[J"
 _CLEAR_REST = "\x1b[K"
+_SAVE, _RESTORE = "\x1b7", "\x1b8"  # the cursor; right as long as nothing scrolls in between
 _STILL = re.compile(r"\x1b\[[0-9;]*m|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 """Colours, and what is said to the terminal's window: they do not move the cursor."""
 
@@ -99,7 +100,7 @@ class Screen:
 
     def _clear(self) -> None:
         if self._drawn:
-            self._send(_CLEAR_BELOW)
+            self._send(f"{_SAVE}\x1b[1B\r{_CLEAR_BELOW}{_RESTORE}")  # what stands behind the cursor is pytest's
             self._drawn = False
 
     def _column(self) -> int | None:

@@ -70,7 +70,16 @@ def test_whatever_is_written_comes_out_as_without_them(steps: list[str | int]) -
 
 
 @pytest.mark.parametrize(
-    "before", ["", "plan.md ..", "\x1b[1mplan.md\x1b[0m ", "\x1b]9;4;1;50\x1b\\", "first\nsecond ", "z" * 25]
+    "before",
+    [
+        "",
+        "plan.md ..",
+        "\x1b[1mplan.md\x1b[0m ",
+        "\x1b]9;4;1;50\x1b\\",
+        "first\nsecond ",
+        "collecting\rcollected ",
+        "z" * 25,
+    ],
 )
 def test_they_stand_below_and_the_cursor_stays(made: Terminal, screen: Screen, before: str) -> None:
     screen.write(before)
@@ -81,10 +90,17 @@ def test_they_stand_below_and_the_cursor_stays(made: Terminal, screen: Screen, b
     assert made.cursor == cursor
 
 
+def test_what_stands_behind_the_cursor_stays(made: Terminal, screen: Screen) -> None:
+    screen.write("collecting all\rcollected")
+    screen.draw([OURS])
+    screen.close()
+    assert made.text == ["collectedg all"]
+
+
 def test_the_next_ones_take_their_place(made: Terminal, screen: Screen) -> None:
     screen.draw(["long long long", "second", "third"])
-    screen.draw(["short"])
-    assert made.text == ["", "short"]
+    screen.draw(["short", "2"])
+    assert made.text == ["", "short", "2"]
 
 
 @pytest.mark.parametrize("before", ["x" * 20, "\x1b[3Aabove", "漢" * 11, "a\tb"])
