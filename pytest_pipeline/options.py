@@ -364,6 +364,13 @@ OPTIONS: tuple[Option, ...] = (
         "--pipeline-store",
         metavar="URL",
     ),
+    Option(
+        "live",
+        choice("auto", "on", "off"),
+        "Live status on a terminal: auto (not in CI), on (in CI too) or off; never in piped output, with -q or -s.",
+        "--pipeline-live",
+        metavar="WHEN",
+    ),
 )
 
 BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}

@@ -18,6 +18,7 @@ HEAVY = (
     "jinja2",
     "markdown_it",
     "mdit_py_plugins",
+    "rich",
     "sqlalchemy",
     "unidiff",
     "yaml",

@@ -17,6 +17,7 @@ from pytest_pipeline.cases.live import show_live
 from pytest_pipeline.cases.observing import HookObserver, ask
 from pytest_pipeline.cases.order import CaseKey
 from pytest_pipeline.cases.recalling import NOTES
+from pytest_pipeline.cases.status.whereabouts import Whereabouts
 from pytest_pipeline.errors import PipelineError
 from pytest_pipeline.events import RunFinished
 from pytest_pipeline.plans.model import Plan
@@ -55,6 +56,7 @@ class Conductor:
         self.plan_notes: list[str] = []
         self.notes: list[str] = []
         self.faults: list[str] = []
+        self.whereabouts = Whereabouts()
         self.failed_reports = 0
         self.stopped = False
         self.on_stop: Callable[[], None] = lambda: None
@@ -105,6 +107,13 @@ class Conductor:
             )
         except PipelineError as error:
             raise pytest.UsageError(str(error)) from None
+        self._show_status(workers=prepared is not None)
+
+    def _show_status(self, *, workers: bool) -> None:
+        if self.settings.live != "off":
+            from pytest_pipeline.cases.status.showing import show_status
+
+            show_status(self.config, self.pipeline, self._cases, self.whereabouts, workers=workers)
 
     def header(self) -> list[str]:
         """Who does the work, on what, and remarks about plans."""

@@ -70,6 +70,10 @@ class Layout:
         """Where a worker on this machine says which process it is."""
         return self.scratch / f"{name}.pid"
 
+    def wait_file(self, name: str = "") -> Path:
+        """Where this process, or the worker of that name, says what it waits for, and until when."""
+        return self.scratch / name / "waiting"
+
     @property
     def store_url(self) -> str:
         """URL of the default store."""

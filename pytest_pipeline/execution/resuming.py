@@ -33,6 +33,7 @@ HARMLESS = frozenset(
         "max_transcript",
         "max_cost",
         "history",
+        "live",
         "agent_retries",
         "record_url",
     }

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pytest_pipeline.errors import HostError
 
+_DIGITS = 20  # of a process id, filled with blanks, so that a longer one leaves nothing behind
+
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[None]:
@@ -30,6 +32,8 @@ def held(path: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
             raise _refused(path, error) from error
+        with contextlib.suppress(OSError):  # of a full disk; only who looks on wants to know
+            os.pwrite(descriptor, b"%-*d" % (_DIGITS, os.getpid()), 0)
         yield
     finally:
         os.close(descriptor)
@@ -81,6 +85,18 @@ def _opened(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _refused(path, error) from error
+
+
+def holder(path: Path) -> int | None:
+    """The process that has taken the lock of a file last, whether it holds it still or not; None: none that is known.
+
+    Args:
+        path: the file.
+    """
+    try:
+        return int(path.read_bytes()[:_DIGITS])
+    except (OSError, ValueError):
+        return None
 
 
 def _refused(path: Path, error: OSError) -> HostError:

@@ -145,6 +145,11 @@ class Store:
         with self._database.reading() as connection:
             return reading.cost(connection, session)
 
+    def costs(self, session: str) -> dict[TaskRunKey, Decimal]:
+        """The same by task run, of those that have cost anything that is known."""
+        with self._database.reading() as connection:
+            return reading.costs(connection, session)
+
     # Runs
 
     def admit_run(self, session: str, number: int, started: datetime) -> RunRecord:

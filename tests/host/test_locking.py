@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_pipeline.errors import HostError
-from pytest_pipeline.host.locking import held
+from pytest_pipeline.host.locking import held, holder
 
 HOLDER = """
 import sys, time
@@ -86,3 +87,14 @@ def test_a_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         held(tmp_path / "file" / "a.lock"),
     ):
         raise AssertionError("not reached")
+
+
+def test_the_file_names_the_process_that_took_it_last(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert holder(path) is None
+    path.write_text("9" * 30)
+    with held(path):
+        assert holder(path) == os.getpid()
+    assert holder(path) == os.getpid()
+    path.write_text("nobody")
+    assert holder(path) is None

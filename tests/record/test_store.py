@@ -293,6 +293,10 @@ def test_a_session_has_cost_what_all_its_attempts_have_cost_also_those_under_way
 
     assert store.cost("S") == Decimal("1.00")
     assert store.cost("T") == 5
+    assert store.costs("S") == {
+        TaskRunKey("S", 1, "p.md", "1", "1.1"): Decimal("0.30"),
+        OTHER: Decimal("0.7"),
+    }
 
 
 def test_ten_times_ten_cents_are_a_dollar(store: Store) -> None:

@@ -55,7 +55,6 @@ class Controller:
         self._prepared: Prepared | None = None
         self._opened_plans: Mapping[str, Plan] = {}
         self._died = ""
-        self._at: dict[str, str] = {}  # what each worker is at
         self._failures = 0
         self._watcher: Watcher | None = None
         self.conductor = Conductor(config, settings)
@@ -151,6 +150,14 @@ class Controller:
 
     # While they work
 
+    def pytest_testnodeready(self, node: WorkerController) -> None:
+        """A worker is there."""
+        self.conductor.whereabouts.arrive(node.gateway.id)
+
+    def pytest_testnodedown(self, node: WorkerController) -> None:
+        """A worker is gone."""
+        self.conductor.whereabouts.leave(node.gateway.id)
+
     def _stop(self) -> None:
         """No run begins any more; what had not begun is deselected, as it is without workers."""
         begun = self.conductor.admitted()
@@ -192,9 +199,9 @@ class Controller:
         """
         if self._prepared is None:
             return
-        for worker, nodeid in self._at.items():
-            pid_file = self._prepared.layout.pid_file(worker)
-            if worker != besides and self.conductor.case(nodeid) is not None and pid_file.is_file():
+        for post in self.conductor.whereabouts.posts():
+            pid_file = self._prepared.layout.pid_file(post.worker)
+            if post.worker != besides and self.conductor.case(post.nodeid) is not None and pid_file.is_file():
                 with contextlib.suppress(ProcessLookupError, ValueError):
                     os.kill(int(pid_file.read_text("ascii")), signal.SIGINT)
 
@@ -207,11 +214,11 @@ class Controller:
 
     def on_sent(self, worker_id: str, nodeid: str) -> None:
         """An item begins on a worker."""
-        self._at[worker_id] = nodeid
+        self.conductor.whereabouts.begin(worker_id, nodeid)
 
     def on_finished(self, worker_id: str, nodeid: str) -> None:
         """An item has ended there."""
-        self._at.pop(worker_id, None)
+        self.conductor.whereabouts.end(worker_id, nodeid)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
