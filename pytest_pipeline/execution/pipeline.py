@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pytest_pipeline.agents.base import Agent
@@ -35,7 +36,8 @@ class Run:
         start: the commit that it starts from.
         repository: its own objects, on top of the mirror's.
         forge: where the base branch lives.
-        lock: the file by which its merges wait for one another.
+        merging: while its context lasts, nobody else merges into the base branch: neither on this machine nor on
+            another one that shares the store.
     """
 
     number: int
@@ -43,15 +45,7 @@ class Run:
     start: str
     repository: Repository
     forge: Forge
-    lock: Path
-
-    def merging(self) -> AbstractContextManager[None]:
-        """While the context lasts, nobody else on this machine merges into the base branch.
-
-        Raises:
-            HostError: the lock cannot be taken.
-        """
-        return held(self.lock)
+    merging: Callable[[], AbstractContextManager[None]]
 
     def sync(self) -> str:
         """Bring the base branch's newest objects here and return the commit that it is at.
@@ -122,8 +116,13 @@ class Pipeline:
             branch = f"{run_prefix(self.session, number)}/base"
             self.forge.ensure_base(branch, self.base, self.mirror)
             repository = Repository.create(self.layout.run_store(number), alternates=[self.mirror.objects])
-            self._runs[number] = Run(number, branch, self.base, repository, self.forge, self.layout.run_lock(number))
+            self._runs[number] = Run(number, branch, self.base, repository, self.forge, self._alone(number, branch))
         return self._runs[number]
+
+    def _alone(self, number: int, branch: str) -> Callable[[], AbstractContextManager[None]]:
+        if self.store.spans_machines:
+            return partial(self.store.alone, f"merge into {branch}")
+        return partial(held, self.layout.run_lock(number))
 
     def finish_run(self, number: int, outcome: Outcome) -> None:
         """Write how a run ended, and let go of its objects: what was merged is on the forge."""

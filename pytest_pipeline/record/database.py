@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -26,6 +27,8 @@ _ANOTHER = "Move it away, or name another store with --pipeline-store URL."
 
 # Whoever makes the tables is alone; the key is any number that nobody else would choose.
 _ALONE = sa.text(f"SELECT pg_advisory_xact_lock({0x7079_7470_6970_6532})")
+
+_LOCK = sa.text("SELECT pg_advisory_lock(CAST(:key AS bigint))")
 
 # What SQLite says, what it means, what to do.
 _MEANINGS = (
@@ -108,6 +111,26 @@ class Database:
         """
         with self._told(), (self._durable if durable else self._quick).begin() as connection:
             yield connection
+
+    @property
+    def spans_machines(self) -> bool:
+        """Whether processes of several machines may share it, and can lock one another out by it."""
+        return self._postgres
+
+    @contextlib.contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """While the context lasts, nobody else who shares the database is in one of that name; who is, is waited for.
+
+        It is a lock of a connection of its own, so it dies with its holder, or with the connection.
+        """
+        key = int.from_bytes(sha256(f"pytest-pipeline {name}".encode()).digest()[:8], "big", signed=True)
+        with contextlib.ExitStack() as stack:
+            with self._told():
+                engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+                connection = stack.enter_context(engine.connect())
+                stack.callback(connection.invalidate)  # its end is what frees the lock, however this ends
+                connection.execute(_LOCK, {"key": key})
+            yield
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

@@ -39,7 +39,7 @@ def postgres_store(postgres_server: PostgresServer) -> Iterator[sa.Engine]:
     """A database that holds a store: to empty it is several times as fast as to make one for each test."""
     with postgres_server.database() as url:
         Store.open(url).close()
-        engine = sa.create_engine(url)
+        engine = sa.create_engine(url, pool_pre_ping=True)  # a test may cut all connections
         yield engine
         engine.dispose()
 
