@@ -81,7 +81,7 @@ class Pipeline:
         workspaces: where agents work.
         plans: the selected plans by path.
         let_go: lets go of what the forge holds.
-        owns: whether this process has opened the session; the others leave what all share as it is.
+        owns: whether what lies in the layout is this process's alone; else it leaves that to who opened the session.
     """
 
     settings: Settings

@@ -1,4 +1,4 @@
-"""Servers of SQL databases: what of their URL and of their words may be shown, and how to notice that one has vanished."""
+"""Servers of SQL databases: what of their URL and words may be shown, and how to notice that one has vanished."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Database:
         parsed = _parse(url)
         self._url = parsed
         self._sqlite = parsed.get_backend_name() == "sqlite"
-        self._postgres = parsed.get_backend_name() == "postgresql"
+        self.spans_machines = spans_machines(url)
         self.where = (self._sqlite and parsed.database) or shown(parsed)
         self._file: _File | None = None
         if (file := sqlite_file(url)) is not None:
@@ -112,11 +112,6 @@ class Database:
         with self._told(), (self._durable if durable else self._quick).begin() as connection:
             yield connection
 
-    @property
-    def spans_machines(self) -> bool:
-        """Whether processes of several machines may share it, and can lock one another out by it."""
-        return self._postgres
-
     @contextlib.contextmanager
     def alone(self, name: str) -> Iterator[None]:
         """While the context lasts, nobody else who shares the database is in one of that name; who is, is waited for.
@@ -145,7 +140,9 @@ class Database:
                 "Please report this; start a new session to go on."
             ) from error
         except exc.DBAPIError as error:
-            raise StoreError(f"The store {self.where} cannot be used: {self._meaning(error)}") from None  # it may show secrets
+            raise StoreError(
+                f"The store {self.where} cannot be used: {self._meaning(error)}"
+            ) from None  # it may show secrets
 
     def _prepare(self) -> None:
         """Check the schema, or create it; another process may be doing the same."""
@@ -217,7 +214,7 @@ class Database:
             with self._engine.execution_options(pipeline="bare").connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         with self._durable.begin() as connection:
-            if self._postgres:
+            if self.spans_machines:
                 connection.execute(_ALONE)
             if set(sa.inspect(connection).get_table_names()) - _GATES:
                 return
@@ -236,6 +233,15 @@ def sqlite_file(url: str) -> Path | None:
     parsed = _parse(url)
     named = parsed.database if parsed.get_backend_name() == "sqlite" else None
     return Path(named) if named and not named.startswith(("file:", ":memory:")) else None
+
+
+def spans_machines(url: str) -> bool:
+    """Whether processes of several machines may share the database, and lock one another out by it.
+
+    Raises:
+        StoreError: SQLAlchemy does not know such a URL.
+    """
+    return _parse(url).get_backend_name() == "postgresql"
 
 
 def _parse(url: str) -> sa.URL:

@@ -30,6 +30,7 @@ from pytest_pipeline.record.model import Outcome, TaskRunKey
 from pytest_pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from execnet import XSpec
     from xdist.workermanage import WorkerController
 
     from pytest_pipeline.execution.opening import Prepared
@@ -71,11 +72,14 @@ class Controller:
 
     # Before any worker is there
 
-    def pytest_xdist_setupnodes(self) -> None:
+    def pytest_xdist_setupnodes(self, specs: Sequence[XSpec]) -> None:
         """Find the forge's token before workers inherit the environment, and name the session."""
+        from pytest_pipeline.execution.joining import refuse_apart
         from pytest_pipeline.execution.opening import prepare_session
 
         try:
+            if any(map(_is_apart, specs)):
+                refuse_apart(self._settings)
             self._prepared = prepare_session(self._settings, self._first, self._config.rootpath)
         except PipelineError as error:
             raise pytest.UsageError(str(error)) from None
@@ -83,10 +87,13 @@ class Controller:
     def pytest_configure_node(self, node: WorkerController) -> None:
         """Tell a worker of the session, over the channel that only the two of them share."""
         from pytest_pipeline.execution.joining import Handover
+        from pytest_pipeline.host.machine import machine
 
         assert self._prepared is not None
         layout, ground = self._prepared.layout, self._prepared.ground
-        told = Handover(layout.session, str(layout.state), str(layout.scratch))
+        told = Handover(layout.session, str(layout.state), str(layout.scratch), machine())
+        if _is_apart(node.gateway.spec):
+            told = replace(told, state="", scratch="")
         if ground is not None:
             token = ground.token
             told = replace(told, repository=ground.address.web_url, token=token.reveal(), source=token.source)
@@ -167,7 +174,8 @@ class Controller:
             return
         self._died = report.node.gateway.id
         pipeline, worker = self.conductor.pipeline, self._died
-        found = f"The worker {worker} died while it did this. Nothing of its agent is left."
+        left = "Its agent ends with it." if _is_apart(report.node.gateway.spec) else "Nothing of its agent is left."
+        found = f"The worker {worker} died while it did this. {left}"
         failure = TaskFailure(
             FailureKind.INFRASTRUCTURE, step="", expected="that the worker lives to the end", found=found
         )
@@ -283,3 +291,8 @@ class Controller:
             remove(str(self._prepared.layout.scratch))
             if self._prepared.ground is not None:
                 self._prepared.ground.close()
+
+
+def _is_apart(spec: XSpec) -> bool:
+    """Whether a worker has a root of its own, on whatever machine: it was not started as a process of ours."""
+    return not spec.popen or bool(spec.via)
