@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from pytest_pipeline.errors import ForgeError, SettingsError
 from pytest_pipeline.events import ForgeWaiting
 from pytest_pipeline.execution.layout import Layout
-from pytest_pipeline.execution.opening import state_place
 from pytest_pipeline.execution.pipeline import Agents, Pipeline
 from pytest_pipeline.execution.steps import Observer
 from pytest_pipeline.execution.target import find_mirror
@@ -96,6 +95,7 @@ def join_session(
     *,
     worker: str,
     rootdir: Path,
+    started: Path,
     agents: Agents,
     forge: Forge | None,
     observer: Observer,
@@ -108,6 +108,8 @@ def join_session(
         plans: the plans as this process has collected them, by path.
         worker: name of this process, unique in the session.
         rootdir: pytest's root directory.
+        started: where this process was started; on another machine its state directory is made there, and not in the
+            rootdir, in which xdist removes at the next session what it has not sent.
         agents: chooses the agent for settings.
         forge: chosen by a hook, or None.
         observer: who looks on.
@@ -120,8 +122,7 @@ def join_session(
             layout = Layout(Path(handover.state), handover.session, Path(handover.scratch)).of_worker(worker)
         else:
             refuse_apart(settings)
-            place = state_place((rootdir / next(iter(plans))).parent, rootdir) / settings.state_dir
-            layout = Layout.create(place, handover.session, worker)
+            layout = Layout.create(started / settings.state_dir, handover.session, worker)
         undo.callback(remove, str(layout.scratch))
         store = Store.open(settings.store or layout.store_url)
         undo.callback(store.close)
