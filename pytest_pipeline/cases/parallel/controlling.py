@@ -15,6 +15,7 @@ import pytest
 from pytest_pipeline.cases.conducting import Conductor, ending_the_session, key_of
 from pytest_pipeline.cases.live import lines_of
 from pytest_pipeline.cases.order import CaseKey
+from pytest_pipeline.cases.parallel.apart import is_apart, refuse_unsent
 from pytest_pipeline.cases.parallel.choice import SchedulerChoice
 from pytest_pipeline.cases.parallel.identity import cases_of
 from pytest_pipeline.cases.parallel.joining import HANDOVER
@@ -78,8 +79,9 @@ class Controller:
         from pytest_pipeline.execution.opening import prepare_session
 
         try:
-            if any(map(_is_apart, specs)):
+            if any(map(is_apart, specs)):
                 refuse_apart(self._settings)
+            refuse_unsent(self._config, specs)
             self._prepared = prepare_session(self._settings, self._first, self._config.rootpath)
         except PipelineError as error:
             raise pytest.UsageError(str(error)) from None
@@ -92,7 +94,7 @@ class Controller:
         assert self._prepared is not None
         layout, ground = self._prepared.layout, self._prepared.ground
         told = Handover(layout.session, str(layout.state), str(layout.scratch), machine())
-        if _is_apart(node.gateway.spec):
+        if is_apart(node.gateway.spec):
             told = replace(told, state="", scratch="")
         if ground is not None:
             token = ground.token
@@ -174,7 +176,7 @@ class Controller:
             return
         self._died = report.node.gateway.id
         pipeline, worker = self.conductor.pipeline, self._died
-        left = "Its agent ends with it." if _is_apart(report.node.gateway.spec) else "Nothing of its agent is left."
+        left = "Its agent ends with it." if is_apart(report.node.gateway.spec) else "Nothing of its agent is left."
         found = f"The worker {worker} died while it did this. {left}"
         failure = TaskFailure(
             FailureKind.INFRASTRUCTURE, step="", expected="that the worker lives to the end", found=found
@@ -291,8 +293,3 @@ class Controller:
             remove(str(self._prepared.layout.scratch))
             if self._prepared.ground is not None:
                 self._prepared.ground.close()
-
-
-def _is_apart(spec: XSpec) -> bool:
-    """Whether a worker has a root of its own, on whatever machine: it was not started as a process of ours."""
-    return not spec.popen or bool(spec.via)
