@@ -152,8 +152,7 @@ class Database:
                 self._create()
             except exc.DBAPIError as error:
                 # Switching a new file to WAL fails at once, without waiting, while another process does it.
-                taken = "is locked" in str(error) or "exists" in str(error)
-                if not taken or time.monotonic() > deadline:
+                if "is locked" not in str(error) or time.monotonic() > deadline:
                     raise StoreError(f"The store {self.where} cannot be created: {self._meaning(error)}") from None
                 time.sleep(0.02)
 

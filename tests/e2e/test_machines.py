@@ -161,3 +161,13 @@ def test_what_lies_on_one_machine_is_refused_before_any_worker_is_asked(
     assert ran.text.count(sentence) == 1
     assert "Traceback" not in ran.text
     assert not github.project.state.exists()
+
+
+def test_a_path_that_is_not_sent_is_refused_before_any_worker_is_asked(project: Project) -> None:
+    project.write({"plans/p.md": plan(makes("1.1"))})
+
+    ran = project.run("plans", "--tx=popen//chdir=elsewhere", "-d")
+
+    assert ran.exit_code == pytest.ExitCode.USAGE_ERROR, ran.text
+    assert ran.text.count("plans is not sent to the workers of --tx.") == 1
+    assert not project.state.exists()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -74,6 +75,14 @@ def test_a_connection_that_broke_while_nothing_was_written_is_replaced(
     assert store.admit_run("S", 2, at(2)).admitted == 2
 
 
+def test_a_server_that_vanishes_is_noticed(store: Store) -> None:
+    with store._database.reading() as connection:
+        inner = connection.connection.dbapi_connection
+    assert isinstance(inner, psycopg.Connection)
+    told = inner.info.get_parameters()
+    assert (told["connect_timeout"], told["keepalives_idle"], told["keepalives_count"]) == ("10", "10", "3")
+
+
 def test_only_a_store_on_a_server_spans_machines(store: Store, sqlite_url: str) -> None:
     with Store.open(sqlite_url) as here:
         assert (store.spans_machines, here.spans_machines) == (True, False)
@@ -94,6 +103,7 @@ def test_who_is_alone_is_waited_for_and_others_are_not(
         while not waiters(postgres_server):
             time.sleep(0.01)
         store.admit_run("S", 7, at(2))
+        assert postgres_server.ask("SELECT 1 FROM pg_stat_activity WHERE starts_with(state, 'idle in transaction')") == []
         order.append("written")
         held_elsewhere.communicate("go\n", timeout=60)
         waiting.join()
