@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 from pytest_pipeline.errors import StoreError
 from pytest_pipeline.record.model import SessionRecord
 from pytest_pipeline.record.store import Store
+from tests.host.conftest import until
 from tests.postgres import PASSWORD, PostgresServer
 from tests.record.conftest import at
 
@@ -100,10 +100,11 @@ def test_who_is_alone_is_waited_for_and_others_are_not(
     with store.alone("merge elsewhere"):
         waiting = threading.Thread(target=merge)
         waiting.start()
-        while not waiters(postgres_server):
-            time.sleep(0.01)
+        until(lambda: waiters(postgres_server) > 0)
         store.admit_run("S", 7, at(2))
-        assert postgres_server.ask("SELECT 1 FROM pg_stat_activity WHERE starts_with(state, 'idle in transaction')") == []
+        assert (
+            postgres_server.ask("SELECT 1 FROM pg_stat_activity WHERE starts_with(state, 'idle in transaction')") == []
+        )
         order.append("written")
         held_elsewhere.communicate("go\n", timeout=60)
         waiting.join()
@@ -127,11 +128,10 @@ def test_a_lock_whose_connection_broke_is_free_and_disturbs_nobody(
         assert store.runs("S")
 
 
-def test_what_is_done_alone_may_fail_and_the_next_one_comes(store: Store) -> None:
+def test_what_is_done_alone_may_fail_and_nothing_stays_locked(store: Store, postgres_server: PostgresServer) -> None:
     with pytest.raises(OSError, match="mine"), store.alone("merge"):
         raise OSError("mine")
-    with store.alone("merge"):
-        pass
+    until(lambda: postgres_server.ask("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'") == [])
 
 
 @pytest.mark.parametrize("query", [False, True])

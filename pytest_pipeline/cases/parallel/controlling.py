@@ -176,8 +176,7 @@ class Controller:
             return
         self._died = report.node.gateway.id
         pipeline, worker = self.conductor.pipeline, self._died
-        left = "Its agent ends with it." if is_apart(report.node.gateway.spec) else "Nothing of its agent is left."
-        found = f"The worker {worker} died while it did this. {left}"
+        found = f"The worker {worker} died while it did this. Its agent ends with it."
         failure = TaskFailure(
             FailureKind.INFRASTRUCTURE, step="", expected="that the worker lives to the end", found=found
         )
