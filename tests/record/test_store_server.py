@@ -64,7 +64,7 @@ def told_by(url: str) -> str:
         Store.open(url)
     shown, error = str(caught.value), caught.value
     assert "\n" not in shown
-    assert error.__suppress_context__, "what stands behind it may show the password"
+    assert (error.__cause__, error.__suppress_context__) == (None, True), "what stands behind it may show the password"
     return shown
 
 
