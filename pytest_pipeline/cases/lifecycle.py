@@ -6,6 +6,7 @@ What carries tasks out, and keeps the record, is imported when it is needed: to 
 from __future__ import annotations
 
 import gc
+import platform
 import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
@@ -266,12 +267,15 @@ class Lifecycle:
 
     def _tell(self, item: CaseItem, report: pytest.TestReport) -> None:
         """Let the report carry what the conductor must know, who may be in another process."""
+        kept = item.attempt.kept if self._joined is not None and item.attempt is not None else None
+        if kept and self.pipeline.owns:
+            self.notes.append(f"A workspace is kept on {platform.node()}: {kept}")
+        elif kept:
+            setattr(report, KEPT, kept)
         notes, self.notes = self.notes, []
         faults = self._joined.take_faults() if self._joined is not None else []
         if notes or faults:
             setattr(report, TOLD, {"notes": notes, "faults": faults})
-        if self._joined is not None and item.attempt is not None and item.attempt.kept:
-            setattr(report, KEPT, item.attempt.kept)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """The store has the attempt; thousands of them would only fill memory."""

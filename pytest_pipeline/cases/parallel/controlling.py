@@ -15,6 +15,7 @@ import pytest
 from pytest_pipeline.cases.conducting import Conductor, ending_the_session, key_of
 from pytest_pipeline.cases.live import lines_of
 from pytest_pipeline.cases.order import CaseKey
+from pytest_pipeline.cases.parallel.apart import is_apart, refuse_unsent
 from pytest_pipeline.cases.parallel.choice import SchedulerChoice
 from pytest_pipeline.cases.parallel.identity import cases_of
 from pytest_pipeline.cases.parallel.joining import HANDOVER
@@ -31,6 +32,7 @@ from pytest_pipeline.record.model import Outcome, TaskRunKey
 from pytest_pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from execnet import XSpec
     from xdist.workermanage import WorkerController
 
     from pytest_pipeline.execution.opening import Prepared
@@ -71,11 +73,15 @@ class Controller:
 
     # Before any worker is there
 
-    def pytest_xdist_setupnodes(self) -> None:
+    def pytest_xdist_setupnodes(self, specs: Sequence[XSpec]) -> None:
         """Find the forge's token before workers inherit the environment, and name the session."""
+        from pytest_pipeline.execution.joining import refuse_apart
         from pytest_pipeline.execution.opening import prepare_session
 
         try:
+            if any(map(is_apart, specs)):
+                refuse_apart(self._settings)
+            refuse_unsent(self._config, specs)
             self._prepared = prepare_session(self._settings, self._first, self._config.rootpath)
         except PipelineError as error:
             raise pytest.UsageError(str(error)) from None
@@ -83,10 +89,13 @@ class Controller:
     def pytest_configure_node(self, node: WorkerController) -> None:
         """Tell a worker of the session, over the channel that only the two of them share."""
         from pytest_pipeline.execution.joining import Handover
+        from pytest_pipeline.host.machine import machine
 
         assert self._prepared is not None
         layout, ground = self._prepared.layout, self._prepared.ground
-        told = Handover(layout.session, str(layout.state), str(layout.scratch))
+        told = Handover(layout.session, str(layout.state), str(layout.scratch), machine())
+        if is_apart(node.gateway.spec):
+            told = replace(told, state="", scratch="")
         if ground is not None:
             token = ground.token
             told = replace(told, repository=ground.address.web_url, token=token.reveal(), source=token.source)
@@ -177,7 +186,7 @@ class Controller:
             return
         self._died = report.node.gateway.id
         pipeline, worker = self.conductor.pipeline, self._died
-        found = f"The worker {worker} died while it did this. Nothing of its agent is left."
+        found = f"The worker {worker} died while it did this. Its agent ends with it."
         failure = TaskFailure(
             FailureKind.INFRASTRUCTURE, step="", expected="that the worker lives to the end", found=found
         )

@@ -86,6 +86,7 @@ def join(config: pytest.Config, settings: Settings, plans: Mapping[str, Plan]) -
         plans,
         worker=str(config.workerinput["workerid"]),  # type: ignore[attr-defined] # xdist puts it there
         rootdir=config.rootpath,
+        started=config.invocation_params.dir,
         agents=agents,
         forge=ask("pytest_pipeline_forge", lambda: hook(config=config, settings=settings)),
         observer=HookObserver(config, faults.append),
