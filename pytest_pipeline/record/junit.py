@@ -15,6 +15,7 @@ from pytest_pipeline.record.costs import cost_of
 from pytest_pipeline.record.criterion import Verdict
 from pytest_pipeline.record.evidence import anytime_lower_bound, lower_bound
 from pytest_pipeline.record.model import SessionRecord, TaskRunRecord
+from pytest_pipeline.record.selection import ITEMS, SELECTED
 
 PREFIX = "pipeline."
 
@@ -85,6 +86,8 @@ SESSION_FACTS: Mapping[str, str] = MappingProxyType(
         "repository": "the target repository",
         "base_commit": "commit that every run started from",
         "plans": "the plans, each with a digest of its text",
+        SELECTED: "all, or how many of the items of the plans in all runs were selected",
+        "unreadable": "plans that cannot be read, because of which no run is a success",
         "versions": "versions of pytest-pipeline, pytest, Python and git",
     }
 )
@@ -92,6 +95,11 @@ SESSION_FACTS: Mapping[str, str] = MappingProxyType(
 
 IN_PART = ", in part"
 """How the fact ``rehearsal`` ends where an agent that does not rehearse took part too."""
+
+REPORT = "report"
+"""Name of the fact about an attempt that holds what pytest reported of it; no property, for JUnit has it anyway."""
+
+_NO_PROPERTIES = {REPORT, ITEMS}
 
 _SHARED = ("agent", "base_commit")  # what a session says holds for a task that did not get to say it
 
@@ -104,6 +112,7 @@ SUITE_PROPERTIES: Mapping[str, str] = MappingProxyType(
         "criterion.met": "yes or no",
         "runs.admitted": "runs that were admitted; each of them counts",
         "runs.successful": "runs that succeeded",
+        "runs.order": "numbers of the runs in the order of admission, where that is another than by number",
         "lower_bound": "95 % lower bound of the success rate of whole runs that holds for this session",
         "lower_bound_rule": "what it rests on: runs fixed in advance, or looking whenever one likes",
         "lower_bound_anytime": "the bound for looking whenever one likes",
@@ -176,6 +185,7 @@ def suite_properties(session: SessionRecord, verdict: Verdict) -> tuple[tuple[st
         "criterion.met": "yes" if verdict.met else "no",
         "runs.admitted": str(verdict.admitted),
         "runs.successful": str(verdict.successful),
+        **({} if verdict.order == tuple(sorted(verdict.order)) else {"runs.order": " ".join(map(str, verdict.order))}),
         "lower_bound": f"{bound:.4f}",
         "lower_bound_rule": "runs fixed in advance" if fixed else "looking whenever one likes",
         "lower_bound_anytime": f"{anytime:.4f}",
@@ -184,7 +194,7 @@ def suite_properties(session: SessionRecord, verdict: Verdict) -> tuple[tuple[st
 
 
 def _properties(known: Mapping[str, str], listed: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    names = [name for name in listed if name in known] + sorted(known.keys() - listed.keys())
+    names = [name for name in listed if name in known] + sorted(known.keys() - listed.keys() - _NO_PROPERTIES)
     return tuple((PREFIX + clean(name), _bounded(clean(str(known[name])))) for name in names)
 
 
