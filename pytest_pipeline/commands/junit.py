@@ -126,7 +126,7 @@ def _amend(tree: ElementTree.Element, record: Rebuilt) -> None:
 
 @dataclass
 class _Traceback:
-    """Stands for pytest's own form of what it shows of an exception: the whole text, and the line that says what was raised."""
+    """Stands for pytest's own form of an exception: the whole text, and the line that says what was raised."""
 
     text: str
     reprcrash: SimpleNamespace
@@ -157,7 +157,7 @@ def _reports(case: Case, rootdir: Path) -> Iterator[pytest.TestReport]:
             user_properties=case.properties,
         )
         if told is not None and told.expected is not None:
-            report.wasxfail = told.expected  # type: ignore[attr-defined] # pytest's own plugin puts it there
+            report.wasxfail = told.expected
         yield report
 
 

@@ -46,7 +46,7 @@ def _rich(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     for column, heading in enumerate(headings):
         widest = max(width(cell) for cell in (heading, *(row[column] for row in cells)))
         is_last = column == len(headings) - 1
-        table.add_column(heading, no_wrap=True, min_width=None if is_last else widest)
+        table.add_column(heading, no_wrap=not is_last, min_width=None if is_last else widest)
     for row in cells:
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
     Console(markup=False, emoji=False, highlight=False).print(table)

@@ -77,9 +77,9 @@ class RunVerifier:
         """
         claims = [each for each in self.record.claims if each.key.run == self.run]
         before = len(self.found.lies), len(self.found.open)
-        for claim in claims:
-            self._look_at_pull_request(claim)
         base = self._base()
+        for claim in claims:
+            self._look_at_pull_request(claim, base)
         if base is None:
             return
         for claim in claims:
@@ -116,15 +116,16 @@ class RunVerifier:
 
     # Pull requests
 
-    def _look_at_pull_request(self, claim: Claim) -> None:
+    def _look_at_pull_request(self, claim: Claim, base: Base | None) -> None:
         branch = claim.facts.get("branch", "")
         if claim.is_final_state or branch not in branches_of(claim):
             return
         found, number = self.forge.find_pull_request(branch), claim.facts.get("pull_request")
         if number is None:
             self._look_for_unnamed(claim, found)
-        elif found is None:
-            self.found.lies.append(f"{first(claim)} names pull request {number}; the forge has none from {branch}.")
+        elif found is None:  # where its base is gone too, somebody may have removed everything
+            said = f"{first(claim)} names pull request {number}; the forge has none from {branch}."
+            (self.found.lies if base is not None else self.found.open).append(said)
         elif claim.facts.get("pull_request_state") == "open" and found.state is not PullRequestState.OPEN:
             self.found.open.append(
                 f"The pull request {found.url} of {claim} is {found.state} by now; that it was open cannot be "
