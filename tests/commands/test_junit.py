@@ -35,7 +35,7 @@ def absent():
 """
 MIXED = plan(
     task("1.1", files=["Create: `a.txt`"], does="echo a > a.txt"),
-    task("1.2", verification=["echo told; false"], files=["Create: `b.txt`"], does="echo b > b.txt"),
+    task("1.2", verification=["ls nono"], files=["Create: `b.txt`"], does="echo b > b.txt"),
     task("1.3", Dependencies="Task 1.2", does="touch c"),
     task("1.4", Status="completed", does="touch d"),
     task("1.5", does="touch e") + "```yaml pipeline\nmarks: [{usefixtures: [database]}]\n```\n",
@@ -49,7 +49,7 @@ def told(file: Path) -> tuple[list[object], list[object]]:
     (suite,) = ElementTree.parse(file).getroot()
     own = {name: suite.get(name) for name in ("name", "tests", "failures", "errors", "skipped")}
     cases = [
-        ({name: case.get(name) for name in case.keys() - {"time"}}, [content(each) for each in case])
+        ({name: case.get(name) for name in {*case.keys()} - {"time"}}, [content(each) for each in case])
         for case in suite.iter("testcase")
     ]
     return [own, content(suite[0])], [*cases]
