@@ -75,7 +75,7 @@ class Selection:
         width = max(2, len(str(count)))
         gathered: dict[tuple[str, str, str], tuple[str, list[int]]] = {}
         for node, key in keys.items():
-            same = node.replace(f"::run-{key.run:0{width}d}", f"::{_ANY_RUN}", 1) if count > 1 else node
+            same = node.replace(f"::run-{key.run:0{width}d}", f"::{_ANY_RUN}", 1)
             gathered.setdefault((key.plan, key.batch, key.task), (same, []))[1].append(key.run)
         items = (
             Item(*name, *titles[name], node=node, runs=tuple(sorted(runs))) for name, (node, runs) in gathered.items()

@@ -53,3 +53,11 @@ def test_a_thousand_runs_take_no_more_room_than_ten() -> None:
 
 def test_an_older_session_says_nothing_of_it() -> None:
     assert Selection.read(SessionRecord("S", at(0), 1, 1, {})) is None
+
+
+def test_they_come_run_by_run_also_where_a_run_has_only_some() -> None:
+    some = {node: key for node, key in keys([1, 2], 2).items() if (key.run, key.task) != (1, "1.1")}
+    found = Selection.read(SessionRecord("S", at(0), 2, 2, Selection.of(some, TITLES, count=2).facts(4)))
+    assert found is not None
+    assert [key.run for key, _, _ in Selection(found.items[::-1]).nodes("S")] == [1, 2, 2]
+    assert [key.run for key, _, _ in found.nodes("S")] == [1, 2, 2]
