@@ -18,9 +18,10 @@ from pytest_pipeline.cases.conducting import KEPT, TOLD, Conductor, ending_the_s
 from pytest_pipeline.cases.ledger import Ledger
 from pytest_pipeline.cases.nodes import CaseItem
 from pytest_pipeline.cases.order import CaseKey
+from pytest_pipeline.cases.reported import what_was_reported
 from pytest_pipeline.errors import PipelineError, TaskFailure
 from pytest_pipeline.plans.model import Plan
-from pytest_pipeline.record.junit import PREFIX, testcase_properties
+from pytest_pipeline.record.junit import PREFIX, REPORT, testcase_properties
 from pytest_pipeline.record.model import Outcome, TaskRunRecord
 from pytest_pipeline.settings import Settings
 
@@ -215,6 +216,8 @@ class Lifecycle:
         if report.skipped and self._outcome in (Outcome.SKIPPED, Outcome.COMPLETED) and not hasattr(report, "wasxfail"):
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             report.longrepr = str(item.path), item.line, reason
+        if item.attempt is not None and not report.passed:
+            item.attempt.facts[REPORT] = what_was_reported(report)
         return report
 
     def _follow(self, item: CaseItem, call: pytest.CallInfo[None]) -> None:

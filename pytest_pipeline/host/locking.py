@@ -103,3 +103,29 @@ def _refused(path: Path, error: OSError) -> HostError:
     return HostError(
         f"The lock {path} cannot be taken: {error.strerror}. Make its directory writable, on a disk of this machine."
     )
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock of a file now; the file is not made.
+
+    Args:
+        path: the file.
+
+    Raises:
+        HostError: the file cannot be opened, or its file system knows no locks.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _refused(path, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        raise _refused(path, error) from error
+    finally:
+        os.close(descriptor)
+    return False

@@ -24,6 +24,7 @@ class Verdict:
         longest: the longest row of successful runs anywhere.
         broken_by: number of the last run that did not succeed, or None.
         overlapping: numbers of the runs that were under way while another one was, in the order of admission.
+        order: the numbers of all runs in the order of admission.
     """
 
     required: int
@@ -36,6 +37,7 @@ class Verdict:
     longest: int
     broken_by: int | None
     overlapping: tuple[int, ...]
+    order: tuple[int, ...]
 
     @property
     def met(self) -> bool:
@@ -88,6 +90,7 @@ def judge(runs: Sequence[RunRecord], required: int, count: int | None) -> Verdic
         longest=_longest(ordered),
         broken_by=next((run.number for run in reversed(ordered) if not _succeeded(run)), None),
         overlapping=_overlapping(ordered),
+        order=tuple(run.number for run in ordered),
     )
 
 
