@@ -365,6 +365,14 @@ OPTIONS: tuple[Option, ...] = (
         metavar="URL",
     ),
     Option(
+        "report",
+        text,
+        "Write the session as one HTML file that needs no server, when it has ended.",
+        "--pipeline-report",
+        metavar="PATH",
+        ini=False,
+    ),
+    Option(
         "live",
         choice("auto", "on", "off"),
         "Live status on a terminal: auto (not in CI), on (in CI too) or off; never in piped output, with -q or -s.",

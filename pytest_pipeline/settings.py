@@ -79,6 +79,7 @@ class Settings:
     author: str = "pytest-pipeline <pytest-pipeline@localhost>"
     state_dir: str = ".pipeline"
     store: str | None = None
+    report: str | None = None
     live: str = "auto"
     explicit: frozenset[str] = frozenset()  # named on the command line: a plan cannot change these
 

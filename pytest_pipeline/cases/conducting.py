@@ -18,7 +18,7 @@ from pytest_pipeline.cases.observing import HookObserver, ask
 from pytest_pipeline.cases.order import CaseKey
 from pytest_pipeline.cases.recalling import NOTES
 from pytest_pipeline.cases.status.whereabouts import Whereabouts
-from pytest_pipeline.errors import PipelineError
+from pytest_pipeline.errors import HostError, PipelineError
 from pytest_pipeline.events import RunFinished
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.criterion import judge, run_outcome
@@ -240,7 +240,23 @@ class Conductor:
         closing = Closing(self.config, opened, self.settings, self.notes, self.faults)
         code = closing.decide(exitstatus, failed_elsewhere=failures > self.failed_reports)
         self._closing = closing
-        return code
+        written = self.settings.report is None or self._write_report(self.settings.report)
+        return code if written else code or int(pytest.ExitCode.TESTS_FAILED)  # what was proved stays as it is
+
+    def _write_report(self, name: str) -> bool:
+        from pytest_pipeline.execution.reporting import session_report
+        from pytest_pipeline.execution.steps import now
+        from pytest_pipeline.host.whole_file import write_whole
+
+        pipeline, path = self.pipeline, self.config.invocation_params.dir / name
+        text = session_report(pipeline.store, pipeline.layout, pipeline.rootdir, alive=False, now=now())
+        try:
+            write_whole(path, text)
+        except HostError as error:
+            self.faults.append(str(error))
+            return False
+        self.notes.append(f"the session as a page: {path}")
+        return True
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Print matrix, streak, verdict and what it proves."""

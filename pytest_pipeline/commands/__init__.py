@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = {
     "clean": "List what sessions left on the forge: branches and open pull requests. With --yes, remove it.",
     "sessions": "List the sessions in the store; `sessions show SESSION` tells one in full.",
     "junit": "Write the JUnit record of a session again from the store, also of one that was killed.",
+    "report": "Write a session as one HTML file that needs no server.",
     "verify": "Hold a record against git and the forge: every claim of it is confirmed, or named as a lie.",
 }
 """Every command and what it does; each is the module of its name, whose ``main(arguments)`` returns an exit code."""

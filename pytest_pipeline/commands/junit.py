@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import tempfile
@@ -18,7 +17,8 @@ from pytest_pipeline.commands import COMMANDS
 from pytest_pipeline.commands.arguments import Parser
 from pytest_pipeline.commands.project import Project, in_project
 from pytest_pipeline.commands.recorded import LATEST, opened_store, rebuilt, words_first
-from pytest_pipeline.errors import HostError, SettingsError
+from pytest_pipeline.errors import SettingsError
+from pytest_pipeline.host.whole_file import write_whole
 from pytest_pipeline.record.junit import clean
 from pytest_pipeline.record.rebuilding import INTERRUPTED, Case, Rebuilt
 from pytest_pipeline.record.reported import Ended, Reported, When
@@ -59,24 +59,9 @@ def _junit(project: Project, session: str, target: str) -> int:
     if target == _STDOUT:
         sys.stdout.write(text + "\n")
         return 0
-    _write(project.directory / target, text)
+    write_whole(project.directory / target, f"{text}\n")
     print(f"{len(record.cases)} test cases of session {record.session.id} are in {target}.")
     return 0
-
-
-def _write(path: Path, text: str) -> None:
-    """All of it or nothing: whoever reads the file never finds half a record."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as place:
-            draft = Path(place, path.name)
-            with draft.open("w", encoding="utf-8") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-    except OSError as error:
-        raise HostError(f"{path} cannot be written: {error.strerror}. Free space or mend its permissions.") from error
 
 
 def as_xml(config: pytest.Config, record: Rebuilt) -> str:

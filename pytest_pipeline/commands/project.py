@@ -58,7 +58,10 @@ def in_project(command: str, arguments: Sequence[str], work: Work) -> int:
     Raises:
         PipelineError: the work could not be done.
     """
-    return int(pytest.main([*arguments], plugins=[_InPlaceOfTests(command, arguments, work)]))
+    # Pytest warns of what matters to tests alone, such as modules that are imported already, and a project may make
+    # errors of that.
+    quiet = ("-W", "ignore::pytest.PytestWarning")
+    return int(pytest.main([*quiet, *arguments], plugins=[_InPlaceOfTests(command, arguments, work)]))
 
 
 class _InPlaceOfTests:

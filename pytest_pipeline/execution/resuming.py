@@ -34,6 +34,7 @@ HARMLESS = frozenset(
         "max_cost",
         "history",
         "live",
+        "report",
         "agent_retries",
         "record_url",
     }

@@ -45,7 +45,7 @@ def summary(
     """
     width = max(width, NARROWEST)
     drawn = matrix(runs, task_runs, width)
-    told = _Told(session, runs, task_runs, verdict, task_names(task_runs))
+    told = Told.of(session, runs, task_runs, verdict)
     colour = "green" if verdict.met else "red"
     lines = [*drawn, *[Line("")] * bool(drawn), *told.failures(width)]
     lines += [Line(text) for note in told.notes() for text in wrap(note, width)]
@@ -55,7 +55,7 @@ def summary(
 
 
 @dataclass(frozen=True)
-class _Told:
+class Told:
     """The sentences, each from what the record holds."""
 
     session: SessionRecord
@@ -63,6 +63,17 @@ class _Told:
     task_runs: Sequence[TaskRunRecord]
     verdict: Verdict
     names: dict[TaskKey, str]
+
+    @classmethod
+    def of(
+        cls,
+        session: SessionRecord,
+        runs: Sequence[RunRecord],
+        task_runs: Sequence[TaskRunRecord],
+        verdict: Verdict,
+    ) -> Told:
+        """What there is to say of a session, see :func:`summary`."""
+        return cls(session, runs, task_runs, verdict, task_names(task_runs))
 
     def criterion(self) -> str:
         """Whether it is met, and what broke it; a rehearsal never without that word."""
