@@ -7,6 +7,7 @@ git and the forge again, as if we had not done it ourselves.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pytest_pipeline.errors import BaseMovedError, BehindError, FailureKind, TaskFailure
@@ -24,7 +25,10 @@ UPDATE_TRIES = 10  # each followed by all checks once more
 
 @dataclass(frozen=True)
 class Landing:
-    """What landing one task needs to know; ``facts`` is filled for the record, the forge gets ``title``, ``text``."""
+    """What landing one task needs to know; ``facts`` is filled for the record, the forge gets ``title``, ``text``.
+
+    ``keep`` writes the facts down: of whoever dies after the merge, others must know that it was made.
+    """
 
     task: Task
     reference: TaskReference
@@ -32,6 +36,7 @@ class Landing:
     settings: Settings
     steps: StepLog
     facts: dict[str, str]
+    keep: Callable[[], None]
     branch: str
     base: str
     title: str
@@ -91,6 +96,7 @@ class Landing:
         )
         if pull_request.merge_commit:
             self.facts["merge_commit"] = pull_request.merge_commit
+        self.keep()
 
     def _ready(self, pull_request: PullRequest) -> PullRequest:
         return self.run.forge.wait_until_ready(

@@ -70,6 +70,10 @@ class Layout:
         """Where a worker on this machine says which process it is."""
         return self.scratch / f"{name}.pid"
 
+    def pid_files(self) -> list[Path]:
+        """Those of all workers on this machine that have begun."""
+        return list(self.scratch.glob("*.pid"))
+
     @property
     def store_url(self) -> str:
         """URL of the default store."""

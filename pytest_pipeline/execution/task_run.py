@@ -340,6 +340,7 @@ class TaskRun(Attempt):
             settings=self.settings,
             steps=self.steps,
             facts=self.facts,
+            keep=self.note,
             branch=self._branch,
             base=self._base,
             title=title,

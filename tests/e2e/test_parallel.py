@@ -181,26 +181,6 @@ def worker_of(controller: int) -> int:
     return found
 
 
-@linux
-def test_ctrl_c_ends_agents_and_workers_and_tells(project: Project) -> None:
-    text = batches(task("1.1", files=["Create: `a.txt`"]), task("2.1", files=["Create: `b.txt`"]))
-    project.write({"plans/p.md": text})
-    agent = project.agent("touch $OUTSIDE/ready-$$; sleep 600 & wait")
-    process = project.start("plans", "-n", "2", agent=agent)
-    until(lambda: len(list(project.outside.glob("ready-*"))) == 2)
-
-    os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=PATIENCE)
-
-    assert process.returncode == 2, said
-    assert "criterion not met" in said
-    ran = Ran(2, said, project.state)
-    assert {str(each.outcome) for each in ran.task_runs} == {"interrupted"}
-    name = str(project.outside).encode()
-    assert [row for row in proc_rows() if any(name in each for each in entries(row.pid, "cmdline"))] == []
-    assert project.left() == []
-
-
 def test_the_first_failure_stops_all_workers(project: Project) -> None:
     text = batches(
         task("1.1", files=["Create: `never.txt`"], does="true"), *[makes(f"{number}.1") for number in range(2, 9)]
