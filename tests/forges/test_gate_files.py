@@ -144,6 +144,17 @@ def test_who_loses_patience_is_no_longer_next(desk: Desk) -> None:
     assert desk.waits(desk.gate(), READ) == 0
 
 
+def test_who_is_closed_has_neither_the_turn_nor_the_next_one(tmp_path: Path) -> None:
+    first, second, third = (FileTurnstile(tmp_path, ID) for _ in range(3))
+    assert first.take()
+    assert not second.take()
+    first.close()
+    assert not third.take()
+    second.close()
+    assert third.take()
+    third.close()
+
+
 def test_a_lock_on_a_file_that_was_removed_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "lock"
 
