@@ -148,6 +148,7 @@ def test_a_worker_that_dies_fails_the_task_that_it_ran(project: Project, restart
     assert ends["2.1"][0] == "skipped"
     assert ran.kind("1.2") == "infrastructure"
     assert "infrastructure: The worker gw" in ran.text
+    assert "1.2-do-1.2, in step agent" in ran.text
     assert str(ran.task_run("3.1").outcome) == "passed"
     assert project.left() == []
 

@@ -240,10 +240,8 @@ class Controller:
     def pytest_testnodedown(self, node: WorkerController) -> None:
         """Forget a worker; the first one that leaves by ``pytest.exit`` gives the session its end."""
         self._left = self._left or left(node)
-        worker = node.gateway.id
-        self._at.pop(worker, None)
-        if self._prepared is not None:
-            self._prepared.layout.pid_file(worker).unlink(missing_ok=True)  # its number may become another's
+        if self._prepared is not None:  # the number of its process may become another's
+            self._prepared.layout.pid_file(node.gateway.id).unlink(missing_ok=True)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
