@@ -17,7 +17,6 @@ from tests.host.conftest import PATIENCE, entries, until
 Begin = Callable[[str], subprocess.Popen[str]]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 TWO = plan(task("1.1", files=["Create: `a.txt`"])) + "\n## Batch 2: More\n\n" + task("2.1", files=["Create: `b.txt`"])
-POLITE = "touch $OUTSIDE/ready-$$; sleep 600 & wait"
 STUBBORN = "trap 'touch $OUTSIDE/asked-$$' TERM INT; touch $OUTSIDE/ready-$$; while :; do sleep 0.1; done"
 
 
@@ -59,12 +58,29 @@ def to_controller(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGINT)
 
 
+FIRST_ASKS = """
+import pathlib, time
+from xdist.workermanage import NodeManager
+
+teardown = NodeManager.teardown_nodes
+
+def when_agents_are_asked(self):
+    while not any(pathlib.Path("OUTSIDE").glob("asked-*")):
+        time.sleep(0.01)
+    teardown(self)
+
+NodeManager.teardown_nodes = when_agents_are_asked
+"""
+"""What xdist itself does to workers at the end interrupts them, too, but only after five seconds."""
+
+
 @linux
-@pytest.mark.parametrize(("interrupt", "agent"), [(to_all, POLITE), (to_controller, STUBBORN)])
-def test_ctrl_c_ends_everything_and_tells(
-    project: Project, begin: Begin, interrupt: Callable[[subprocess.Popen[str]], None], agent: str
+@pytest.mark.parametrize("interrupt", [to_all, to_controller])
+def test_ctrl_c_lets_workers_end_their_agents_before_the_session_is_judged(
+    project: Project, begin: Begin, interrupt: Callable[[subprocess.Popen[str]], None]
 ) -> None:
-    process = begin(agent)
+    project.write({"conftest.py": FIRST_ASKS.replace("OUTSIDE", str(project.outside))})
+    process = begin(STUBBORN)
 
     interrupt(process)
     text, _ = process.communicate(timeout=PATIENCE)
@@ -73,7 +89,9 @@ def test_ctrl_c_ends_everything_and_tells(
     assert alive(project) == []
     assert "criterion not met" in text
     assert "Traceback" not in text
-    assert {str(each.outcome) for each in Ran(2, text, project.state).task_runs} == {"interrupted"}
+    found = Ran(2, text, project.state).task_runs
+    assert {str(each.outcome) for each in found} == {"interrupted"}
+    assert {each.attempts[-1].message for each in found} == {"The session was interrupted."}, "said by workers"
     assert project.left() == []
 
 

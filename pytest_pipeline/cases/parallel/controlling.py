@@ -258,11 +258,14 @@ class Controller:
             raise pytest.exit.Exception(words, returncode=code)
         return result
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self) -> Generator[None, None, None]:
         """Workers end before the session is judged: what they still write belongs to it."""
-        if self.conductor.opened is None:
-            return
+        if self.conductor.opened is not None:
+            self._finish_work()
+        yield
+
+    def _finish_work(self) -> None:
         dsession = self._config.pluginmanager.get_plugin("dsession")
         nodes = getattr(dsession, "nodemanager", None)
         if nodes is not None:
