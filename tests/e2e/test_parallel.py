@@ -161,7 +161,8 @@ def test_nothing_of_an_agent_outlives_its_worker(project: Project) -> None:
     until((project.outside / "pid").exists)
     until(lambda: (project.outside / "pid").read_text().strip() != "")
 
-    os.kill(worker_of(process.pid), signal.SIGKILL)
+    (worker,) = workers_of(process.pid)
+    os.kill(worker, signal.SIGKILL)
     text, _ = process.communicate(timeout=PATIENCE)
 
     assert process.returncode == 1, text
@@ -171,15 +172,14 @@ def test_nothing_of_an_agent_outlives_its_worker(project: Project) -> None:
     assert project.left() == []
 
 
-def worker_of(controller: int) -> int:
-    """The process id of the only worker."""
-    (found,) = [
+def workers_of(controller: int) -> list[int]:
+    """The process ids of its workers."""
+    return [
         row.pid
         for row in proc_rows()
         if row.parent == controller
         and any(b"execnet" in each or b"exec(eval" in each for each in entries(row.pid, "cmdline"))
     ]
-    return found
 
 
 def test_the_first_failure_stops_all_workers(project: Project) -> None:

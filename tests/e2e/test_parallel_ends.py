@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pytest_pipeline.host.descent import proc_rows
+from tests.e2e.test_parallel import workers_of
 from tests.e2e.world import Project, Ran, plan, task
 from tests.host.conftest import PATIENCE, entries, until
 
@@ -102,11 +103,11 @@ WAITS_FOR_EVER = "import xdist.workermanage\nxdist.workermanage.NodeManager.EXIT
 def test_ctrl_c_twice_waits_for_no_worker_and_leaves_nobody(project: Project, begin: Begin) -> None:
     project.write({"conftest.py": WAITS_FOR_EVER})
     process = begin(STUBBORN)
-    stopped = [row.pid for row in proc_rows() if row.parent == process.pid]
+    workers = workers_of(process.pid)
 
     to_all(process)
     until(lambda: any(project.outside.glob("asked-*")))
-    for pid in stopped:
+    for pid in workers:
         os.kill(pid, signal.SIGSTOP)  # they would never end of themselves
     to_all(process)
     text, _ = process.communicate(timeout=PATIENCE)
