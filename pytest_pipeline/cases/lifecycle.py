@@ -38,7 +38,11 @@ def lifecycle_of(config: pytest.Config, settings: Settings) -> Lifecycle:
     """The lifecycle of this pytest session, made and registered when the first plan is met."""
     if _LIFECYCLE not in config.stash:
         lifecycle = config.stash[_LIFECYCLE] = Lifecycle(config, settings)
-        if not lifecycle.works_for_another:
+        if lifecycle.works_for_another:
+            from pytest_pipeline.cases.parallel.leaving import Leaving
+
+            config.pluginmanager.register(Leaving(config), "pipeline-leaving")
+        else:
             config.pluginmanager.register(lifecycle.conductor, "pipeline-conductor")
         config.pluginmanager.register(lifecycle, "pipeline-lifecycle")
     return config.stash[_LIFECYCLE]

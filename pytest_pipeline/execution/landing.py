@@ -25,7 +25,10 @@ UPDATE_TRIES = 10  # each followed by all checks once more
 
 @dataclass(frozen=True)
 class Landing:
-    """What landing one task needs to know; ``facts`` is filled for the record, ``note`` writes it down."""
+    """What landing one task needs to know; ``facts`` is filled for the record.
+
+    ``note`` writes the facts down: of whoever dies after the merge, others must know that it was made.
+    """
 
     task: Task
     reference: TaskReference
@@ -132,6 +135,7 @@ class Landing:
         )
         if pull_request.merge_commit:
             self.facts["merge_commit"] = pull_request.merge_commit
+        self.note()
 
     def _ready(self, pull_request: PullRequest) -> PullRequest:
         return self.run.forge.wait_until_ready(

@@ -78,6 +78,10 @@ class Layout:
         """Where this process, or the worker of that name, says what it waits for, and until when."""
         return self.scratch / name / "waiting"
 
+    def pid_files(self) -> list[Path]:
+        """Those of all workers on this machine that have begun."""
+        return list(self.scratch.glob("*.pid"))
+
     @property
     def store_url(self) -> str:
         """URL of the default store."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_pipeline.events import StepStarted
 from pytest_pipeline.host.descent import proc_rows
 from tests.e2e.world import Project, Ran, plan, task
 from tests.host.conftest import DAEMON, PATIENCE, entries, until
@@ -83,6 +84,30 @@ def test_pytest_is_ended_in_the_middle(project: Project, number: signal.Signals)
     again = project.run_apart(agent=leaves(project, "exit 0")).passed()
     assert again.session != first.key.session
     assert alive(project) == []
+
+
+class Looks:
+    """A plugin that looks into the store when a step begins, as who finds it after a death would."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.known: dict[str, set[str]] = {}
+
+    def pytest_pipeline_step_started(self, event: StepStarted) -> None:
+        if event.task.task == "1.1":
+            self.known[event.step] = set(Ran(0, "", self.project.state).last("1.1").properties)
+
+
+def test_who_dies_after_a_merge_has_told_of_it(project: Project) -> None:
+    project.write({"plans/p.md": plan(task(files=["Create: `a.txt`"], does="echo a > a.txt"))})
+    looks = Looks(project)
+
+    project.run(plugins=[looks]).passed()
+
+    assert "pull_request" not in looks.known["pull request"]
+    assert {"pull_request", "pull_request_url", "commit"} <= looks.known["merge"]
+    assert "merge_commit" not in looks.known["merge"]
+    assert "merge_commit" in looks.known["outcome"]
 
 
 @linux

@@ -148,6 +148,7 @@ def test_a_worker_that_dies_fails_the_task_that_it_ran(project: Project, restart
     assert ends["2.1"][0] == "skipped"
     assert ran.kind("1.2") == "infrastructure"
     assert "infrastructure: The worker gw" in ran.text
+    assert "1.2-do-1.2, in step agent" in ran.text
     assert str(ran.task_run("3.1").outcome) == "passed"
     assert project.left() == []
 
@@ -160,7 +161,8 @@ def test_nothing_of_an_agent_outlives_its_worker(project: Project) -> None:
     until((project.outside / "pid").exists)
     until(lambda: (project.outside / "pid").read_text().strip() != "")
 
-    os.kill(worker_of(process.pid), signal.SIGKILL)
+    (worker,) = workers_of(process.pid)
+    os.kill(worker, signal.SIGKILL)
     text, _ = process.communicate(timeout=PATIENCE)
 
     assert process.returncode == 1, text
@@ -170,35 +172,14 @@ def test_nothing_of_an_agent_outlives_its_worker(project: Project) -> None:
     assert project.left() == []
 
 
-def worker_of(controller: int) -> int:
-    """The process id of the only worker."""
-    (found,) = [
+def workers_of(controller: int) -> list[int]:
+    """The process ids of its workers."""
+    return [
         row.pid
         for row in proc_rows()
         if row.parent == controller
         and any(b"execnet" in each or b"exec(eval" in each for each in entries(row.pid, "cmdline"))
     ]
-    return found
-
-
-@linux
-def test_ctrl_c_ends_agents_and_workers_and_tells(project: Project) -> None:
-    text = batches(task("1.1", files=["Create: `a.txt`"]), task("2.1", files=["Create: `b.txt`"]))
-    project.write({"plans/p.md": text})
-    agent = project.agent("touch $OUTSIDE/ready-$$; sleep 600 & wait")
-    process = project.start("plans", "-n", "2", agent=agent)
-    until(lambda: len(list(project.outside.glob("ready-*"))) == 2)
-
-    os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=PATIENCE)
-
-    assert process.returncode == 2, said
-    assert "criterion not met" in said
-    ran = Ran(2, said, project.state)
-    assert {str(each.outcome) for each in ran.task_runs} == {"interrupted"}
-    name = str(project.outside).encode()
-    assert [row for row in proc_rows() if any(name in each for each in entries(row.pid, "cmdline"))] == []
-    assert project.left() == []
 
 
 def test_the_first_failure_stops_all_workers(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -144,6 +145,17 @@ def test_who_loses_patience_is_no_longer_next(desk: Desk) -> None:
     assert desk.waits(desk.gate(), READ) == 0
 
 
+def test_who_is_closed_has_neither_the_turn_nor_the_next_one(tmp_path: Path) -> None:
+    first, second, third = (FileTurnstile(tmp_path, ID) for _ in range(3))
+    assert first.take()
+    assert not second.take()
+    first.close()
+    assert not third.take()
+    second.close()
+    assert third.take()
+    third.close()
+
+
 def test_a_lock_on_a_file_that_was_removed_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "lock"
 
@@ -154,3 +166,22 @@ def test_a_lock_on_a_file_that_was_removed_is_no_lock(tmp_path: Path, monkeypatc
     real = fcntl.flock
     monkeypatch.setattr(fcntl, "flock", removed_meanwhile)
     assert Lock(path).take() is None
+
+
+def test_who_does_not_get_a_lock_keeps_no_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Lock(tmp_path / "lock").take()
+    assert held is not None
+    waiting = Lock(tmp_path / "lock")
+    before = len(os.listdir("/dev/fd"))
+    assert waiting.take() is None
+    waiting.give_up()
+    assert len(os.listdir("/dev/fd")) == before
+
+    def no_locks(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(OSError, match="No locks"):
+        waiting.take()
+    assert len(os.listdir("/dev/fd")) == before
+    os.close(held)

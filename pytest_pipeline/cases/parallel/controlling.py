@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,9 @@ from pytest_pipeline.cases.order import CaseKey
 from pytest_pipeline.cases.parallel.apart import is_apart, refuse_unsent
 from pytest_pipeline.cases.parallel.choice import SchedulerChoice
 from pytest_pipeline.cases.parallel.identity import cases_of
+from pytest_pipeline.cases.parallel.impatience import impatient, signal_to
 from pytest_pipeline.cases.parallel.joining import HANDOVER
+from pytest_pipeline.cases.parallel.leaving import left
 from pytest_pipeline.cases.parallel.units import Scheduled
 from pytest_pipeline.cases.parallel.watching import Watcher
 from pytest_pipeline.cases.recalling import RECALLED
@@ -58,6 +59,8 @@ class Controller:
         self._opened_plans: Mapping[str, Plan] = {}
         self._died = ""
         self._failures = 0
+        self._left: tuple[str, int] | None = None
+        self._ending = ExitStack()
         self._watcher: Watcher | None = None
         self.conductor = Conductor(config, settings)
         early = settings.until_consecutive is not None
@@ -163,10 +166,6 @@ class Controller:
         """A worker is there."""
         self.conductor.whereabouts.arrive(node.gateway.id)
 
-    def pytest_testnodedown(self, node: WorkerController) -> None:
-        """A worker is gone."""
-        self.conductor.whereabouts.leave(node.gateway.id)
-
     def _stop(self) -> None:
         """No run begins any more; what had not begun is deselected, as it is without workers."""
         begun = self.conductor.admitted()
@@ -188,31 +187,36 @@ class Controller:
         pipeline, worker = self.conductor.pipeline, self._died
         found = f"The worker {worker} died while it did this. Its agent ends with it."
         failure = TaskFailure(
-            FailureKind.INFRASTRUCTURE, step="", expected="that the worker lives to the end", found=found
+            FailureKind.INFRASTRUCTURE, step="setup", expected="that the worker lives to the end", found=found
         )
         key = key_of(pipeline.session, case)
         with ending_the_session():
             if not pipeline.store.abandon(key, failure.kind, str(failure), now()):
                 self._fail_unbegun(key, case, failure)  # it died before it said that it began, or after it ended
             record = pipeline.store.task_run(key)
+        assert record is not None
+        failure.step = next((step.name for step in reversed(record.attempts[-1].steps)), failure.step)
         report.when = "call"
         report.longrepr = tell(failure, crashitem.rpartition("::")[2], case, self._settings.count)
-        if record is not None:
-            report.user_properties[:] = testcase_properties(pipeline.store.session(pipeline.session), record)
+        report.user_properties[:] = testcase_properties(pipeline.store.session(pipeline.session), record)
         setattr(report, _CRASHED, True)
 
-    def _interrupt(self, besides: str) -> None:
+    def _interrupt(self, besides: str = "") -> None:
         """End the agents of other workers of this machine as Ctrl-C does: what they do cannot change the verdict.
 
         The worker that has failed is left to clean up; Python tests are left alone, as they are by xdist.
         """
         if self._prepared is None:
             return
-        for post in self.conductor.whereabouts.posts():
-            pid_file = self._prepared.layout.pid_file(post.worker)
-            if post.worker != besides and self.conductor.case(post.nodeid) is not None and pid_file.is_file():
-                with contextlib.suppress(ProcessLookupError, ValueError):
-                    os.kill(int(pid_file.read_text("ascii")), signal.SIGINT)
+        pid_file = self._prepared.layout.pid_file
+        posts = self.conductor.whereabouts.posts()
+        others = [post.worker for post in posts if self.conductor.case(post.nodeid) is not None]
+        signal_to([pid_file(worker) for worker in others if worker != besides], signal.SIGINT)
+
+    def _kill(self) -> None:
+        """End all workers of this machine at once; whoever watches over their agents ends those."""
+        if self._prepared is not None:
+            signal_to(self._prepared.layout.pid_files(), signal.SIGKILL)
 
     def _fail_unbegun(self, key: TaskRunKey, case: CaseKey, failure: TaskFailure) -> None:
         """Nothing of the item is under way: the death is the end of an attempt that does nothing else."""
@@ -249,11 +253,36 @@ class Controller:
 
     # At the end
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
+    def pytest_testnodedown(self, node: WorkerController) -> None:
+        """Forget a worker; the first one that leaves by ``pytest.exit`` gives the session its end."""
+        self.conductor.whereabouts.leave(node.gateway.id)
+        self._left = self._left or left(node)
+        if self._prepared is not None:  # the number of its process may become another's
+            self._prepared.layout.pid_file(node.gateway.id).unlink(missing_ok=True)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """End as one process does: with the exit code, and the words, of ``pytest.exit``."""
+        try:
+            result = yield
+        except KeyboardInterrupt:  # also what xdist makes of a worker's exit code 2
+            self._ending.enter_context(impatient(self._kill))
+            self._interrupt()  # Ctrl-C in a terminal has reached them, a signal to this process alone has not
+            if self._left is None:
+                raise
+        if self._left is not None:
+            words, code = self._left
+            raise pytest.exit.Exception(words, returncode=code)
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self) -> Generator[None, None, None]:
         """Workers end before the session is judged: what they still write belongs to it."""
-        if self.conductor.opened is None:
-            return
+        if self.conductor.opened is not None:
+            self._finish_work()
+        yield
+
+    def _finish_work(self) -> None:
         dsession = self._config.pluginmanager.get_plugin("dsession")
         nodes = getattr(dsession, "nodemanager", None)
         if nodes is not None:
@@ -298,6 +327,7 @@ class Controller:
         """Let go of what was prepared for a session that was never opened."""
         from pytest_pipeline.host.git_work_tree import remove
 
+        self._ending.close()
         if self._prepared is not None and not self._opened_plans:
             remove(str(self._prepared.layout.scratch))
             if self._prepared.ground is not None:

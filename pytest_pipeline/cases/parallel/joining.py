@@ -12,6 +12,7 @@ import pytest
 from pytest_pipeline.cases.choosing import ChosenAgents
 from pytest_pipeline.cases.observing import HookObserver, ask
 from pytest_pipeline.cases.order import CaseKey
+from pytest_pipeline.cases.parallel.impatience import interrupted_once
 from pytest_pipeline.cases.status.waiting import WaitNote
 from pytest_pipeline.errors import HostError
 from pytest_pipeline.execution.joining import Handover, join_session
@@ -78,6 +79,7 @@ def join(config: pytest.Config, settings: Settings, plans: Mapping[str, Plan]) -
             "The controller of this worker does not know that there are plans. Name the plan files or their directory "
             "on the command line, or run without -n."
         )
+    interrupted_once()
     agents, faults = ChosenAgents(config), list[str]()
     hook = config.hook.pytest_pipeline_forge
     pipeline = join_session(
