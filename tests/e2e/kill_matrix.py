@@ -1,0 +1,402 @@
+"""The kill matrix: whoever dies, whenever, a session that is taken up again ends as an undisturbed one.
+
+By hand: ``python -m tests.e2e.kill_matrix [--part 1/4] [--only TEXT]`` runs it, or a part, and prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_pipeline.host.process import MARKER
+from pytest_pipeline.record.store import Store
+from tests.e2e.kill_points import CONFTEST, Cell, cells
+from tests.host.git_world import git, source_repository
+
+RUNS = 2
+TASKS = ("1.1", "1.2", "2.1")
+_PATIENCE = 60.0
+
+_PLAN = """\
+# A plan
+
+## Batch 1: First
+
+### Task 1.1: Make 1.1
+
+**Files:**
+- Create: `1.1.txt`
+
+**Implementation:**
+Make it.
+
+### Task 1.2: Make 1.2
+
+**Files:**
+- Create: `1.2.txt`
+
+**Implementation:**
+Make it.
+
+**Verification:**
+- `test -s 1.2.txt`
+
+## Batch 2: Second
+
+**Dependencies:** Batch 1
+
+### Task 2.1: Make 2.1
+
+**Files:**
+- Create: `2.1.txt`
+
+**Implementation:**
+Make it.
+
+**Verification:**
+- `test -s 1.1.txt`
+"""
+
+_AGENT = """\
+#!/bin/sh
+task=$(sed -n 's/^# Task \\([0-9.]*\\).*/\\1/p' | head -n 1)
+echo "$(cat .git/HEAD)" "$task" >> {calls}
+strike() {{
+    test "$1 $task" = "{moment} 1.2" && mkdir {flag} 2> /dev/null && kill -9 {pid} && sleep 600
+}}
+strike before
+printf 'made' > "$task.txt"
+strike within
+echo >> "$task.txt"
+strike after
+exit 0
+"""
+
+_GIT = """\
+#!/bin/sh
+for each; do case $each in {command}) echo x >> {counter};; esac; done
+case " $* " in *" {command} "*) ;; *) exec {git} "$@";; esac
+test "$(wc -l < {counter})" -ge {nth} && mkdir {flag} 2> /dev/null || exec {git} "$@"
+test {when} = before && kill -9 $$
+{git} "$@"
+kill -9 $$
+"""
+
+
+@dataclass
+class World:
+    """A project, an agent and a git of its own.
+
+    Args:
+        root: directory of all of it.
+    """
+
+    root: Path
+
+    @property
+    def project(self) -> Path:
+        return self.root / "project"
+
+    @property
+    def state(self) -> Path:
+        return self.project / ".pipeline"
+
+    @property
+    def temporary(self) -> Path:
+        return self.root / "tmp"
+
+    @property
+    def calls(self) -> list[str]:
+        """Each time that an agent was asked: branch and task."""
+        path = self.root / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def struck(self) -> bool:
+        """Whether the cell came about."""
+        return (self.root / "struck").exists() or (self.project / "struck").exists()
+
+    def build(self, cell: Cell) -> None:
+        """Write everything."""
+        told = json.loads(cell.told)
+        source_repository(self.project, {"README.md": "A project.\n", ".gitignore": ".pipeline\nstruck\n"})
+        for name, text in {
+            "plans/p.md": _PLAN,
+            "conftest.py": CONFTEST,
+            "told.json": json.dumps(told),
+            "pytest.ini": "[pytest]\n",
+        }.items():
+            (self.project / name).parent.mkdir(exist_ok=True)
+            (self.project / name).write_text(text)
+        for name in ("tmp", "bin", "home"):
+            (self.root / name).mkdir()
+        flag, real = self.root / "struck", shutil.which("git")
+        agent = _AGENT.format(
+            calls=self.root / "calls", moment=told.get("agent", "never"), flag=flag, pid=told.get("pid", "")
+        )
+        self._program("agent", agent)
+        if "git" in told:
+            counter = self.root / "counter"
+            self._program(
+                "git",
+                _GIT.format(
+                    command=told["git"], counter=counter, nth=told["nth"], flag=flag, when=told["when"], git=real
+                ),
+            )
+
+    def _program(self, name: str, text: str) -> None:
+        place = self.root / "bin" / name
+        place.write_text(text)
+        place.chmod(0o755)
+
+    def pytest(self, *arguments: str, workers: int) -> tuple[int, str]:
+        """Run pytest in the project; exit code and what it printed."""
+        many = ("-n", str(workers)) if workers else ("-p", "no:xdist")
+        quiet = ("-p", "no:cacheprovider", "-p", "no:random_order", "-p", "no:hypothesispytest")
+        agent = ("--agent", "command", "--agent-command", str(self.root / "bin/agent"))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", *quiet, *many, *agent, "plans", *arguments],
+            cwd=self.project,
+            env={
+                "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}",
+                "HOME": str(self.root / "home"),
+                "TMPDIR": str(self.temporary),
+                "PY_COLORS": "0",
+                **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            text, _ = process.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            text = process.communicate()[0] + "\n(it did not end)"
+        return process.returncode, text
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a cell.
+
+    Args:
+        cell: the cell.
+        wrong: what is not as after an undisturbed session.
+        first: exit code of the session that was disturbed.
+        calls: how often an agent was asked.
+        seconds: how long it all took.
+        text: what pytest printed.
+    """
+
+    cell: Cell
+    wrong: tuple[str, ...]
+    first: int
+    calls: int
+    seconds: float
+    text: str
+
+
+def run_cell(cell: Cell, root: Path) -> Result:
+    """Start a session, let the cell come about, take the session up again, and look at everything."""
+    began = time.monotonic()
+    world = World(root)
+    world.build(cell)
+    options = ("--count", str(RUNS), "--keep-workspaces", "never")
+    first, text = world.pytest(*options, workers=cell.workers)
+    wrong = [] if world.struck else ["the cell did not come about"]
+    if cell.victim == "controller" and first != -9:
+        wrong.append(f"the first session ended with {first}")
+    code, record = first, root / "record.xml"
+    more = (f"--junitxml={record}", "--resume", *(["--fresh-failures"] if cell.ends_alone else []))
+    if first != 0:
+        code, again = world.pytest("--keep-workspaces", "never", *more, workers=cell.workers)
+        text += again
+        if "There is no session to resume" in again:
+            code, again = world.pytest(*options, f"--junitxml={record}", workers=cell.workers)
+            text += again
+    if code != 0:
+        wrong.append(f"taken up again, it ended with {code}")
+    wrong += judge(world, record if first != 0 else None)
+    return Result(cell, tuple(wrong), first, len(world.calls), time.monotonic() - began, text)
+
+
+# Afterwards
+
+
+def judge(world: World, record: Path | None) -> list[str]:
+    """What is not as after an undisturbed session, asked of git, the forge, the machine, and then the record."""
+    wrong = []
+    looks = (_branches, _merges, _pull_requests, _files, _processes, _locks, _store)
+    for look in looks:
+        try:
+            wrong += look(world)
+        except (OSError, subprocess.CalledProcessError, AssertionError, ElementTree.ParseError, ValueError) as error:
+            wrong.append(f"{look.__name__}: {error!r}")
+    if record is not None:
+        wrong += _junit(record) if record.exists() else ["there is no JUnit record"]
+    return wrong
+
+
+def _forge(world: World) -> Path:
+    return world.state / "forge.git"
+
+
+def _bases(world: World) -> dict[int, str]:
+    names = git(_forge(world), "for-each-ref", "--format=%(refname:lstrip=2)").split()
+    return {int(name.split("/")[2].removeprefix("run-")): name for name in names if name.endswith("/base")}
+
+
+def _branches(world: World) -> Iterator[str]:
+    names = git(_forge(world), "for-each-ref", "--format=%(refname:lstrip=2)").split()
+    yield from (f"the branch {name} is left" for name in names if not name.endswith("/base"))
+    if sorted(_bases(world)) != list(range(1, RUNS + 1)) or len(names) != RUNS:
+        yield f"the bases are {names}"
+    if said := git(_forge(world), "fsck", "--strict", "--no-dangling"):
+        yield f"git fsck says {said}"
+
+
+def _merges(world: World) -> Iterator[str]:
+    start = git(world.project, "rev-parse", "HEAD").strip()
+    for run, base in _bases(world).items():
+        form = "--format=%(trailers:key=Pipeline-Run,valueonly,separator=)|%(trailers:key=Pipeline-Task,valueonly)"
+        said = git(_forge(world), "log", "--reverse", form, f"{start}..{base}").split("\n")
+        told = [each.strip() for each in said if each.strip()]
+        found = [each.rpartition("::")[2] for each in told]
+        if Counter(found) != Counter(TASKS) or found[-1:] != ["2.1"]:
+            yield f"run {run} holds the merges {found}"
+        if any(not each.startswith(f"{run}|") for each in told):
+            yield f"run {run} holds merges of another run: {told}"
+        files = git(_forge(world), "ls-tree", "--name-only", base).split()
+        if set(files) != {"README.md", ".gitignore", *(f"{task}.txt" for task in TASKS)}:
+            yield f"run {run} holds the files {files}"
+    if git(world.project, "rev-parse", "HEAD").strip() != start or git(world.project, "stash", "list"):
+        yield "the user's repository was touched"
+
+
+def _pull_requests(world: World) -> Iterator[str]:
+    with contextlib.closing(sqlite3.connect(world.state / "forge.db")) as database:
+        rows = database.execute("SELECT branch, base, state, merge_commit FROM pull_request").fetchall()
+    yield from (f"the pull request of {branch} is {state}" for branch, _, state, _ in rows if state != "merged")
+    for run, base in _bases(world).items():
+        merged = [commit for _, into, _, commit in rows if into == base]
+        commits = git(_forge(world), "log", "--first-parent", "--format=%H", base).split()
+        if len(merged) != len(TASKS) or not set(merged) <= set(commits):
+            yield f"the pull requests of run {run} were merged as {merged}"
+
+
+def _files(world: World) -> Iterator[str]:
+    for place in world.temporary.iterdir():
+        if place.name.startswith("pytest-pipeline-") and any(place.iterdir()):
+            yield f"{place.name} is left in TMPDIR: {[each.name for each in place.iterdir()]}"
+    for place in world.root.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISSOCK(place.lstat().st_mode):
+                yield f"the socket {place.name} is left"
+    for place in world.state.rglob("*.lock"):
+        if any(part.endswith(".git") for part in place.parts):
+            yield f"git's lock {place.relative_to(world.state)} is left"
+    yield from (f"{each.name} is left" for each in world.state.glob("sessions/*/run-*.git"))
+
+
+def _processes(world: World) -> Iterator[str]:
+    deadline = time.monotonic() + 5
+    while (left := list(_running(world))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    yield from (f"the process {each} is left" for each in left)
+
+
+def _running(world: World) -> Iterator[str]:
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            environment, command = (place / "environ").read_bytes(), (place / "cmdline").read_bytes()
+            ours = str(world.root).encode()
+            if (MARKER.encode() + b"=" in environment and ours in environment) or ours in command:
+                yield command.replace(b"\0", b" ").decode("utf-8", "replace").strip()
+
+
+def _locks(world: World) -> Iterator[str]:
+    for place in world.state.glob("sessions/*/*.lock"):
+        with place.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield f"the lock {place.name} is held"
+
+
+def _store(world: World) -> Iterator[str]:
+    with Store.open(f"sqlite:///{world.state / 'state.db'}") as store:
+        for session in store.sessions():
+            if (session.met, session.streak, session.exit_code) != (True, RUNS, 0):
+                yield f"the session ended with {session.met}, streak {session.streak}, exit code {session.exit_code}"
+            for each in store.task_runs(session.id):
+                if str(each.outcome) != "passed":
+                    yield f"{each.key.task} of run {each.key.run} is {each.outcome}"
+            unended = [step.name for each in store.task_runs(session.id) for attempt in each.attempts
+                       for step in attempt.steps if step.finished is None]
+            if unended:
+                yield f"steps without an end: {unended}"
+
+
+def _junit(record: Path) -> Iterator[str]:
+    suite = ElementTree.parse(record)
+    found = Counter()
+    for each in suite.iter("testcase"):
+        told = {str(one.get("name")): one.get("value") for one in each.iter("property")}
+        bad = [child.tag for child in each if child.tag != "properties"]
+        found[f"{each.get('classname')}::{each.get('name')}", told.get("pipeline.outcome"), *bad] += 1
+    if len(found) != RUNS * (len(TASKS) + 1) or any(
+        number != 1 or key[1:] != ("passed",) for key, number in found.items()
+    ):
+        yield f"the JUnit record holds {dict(found)}"
+    told = {str(one.get("name")): one.get("value") for one in suite.iter("property")}
+    if (told.get("pipeline.criterion.met"), told.get("pipeline.criterion.streak")) != ("yes", str(RUNS)):
+        yield f"the JUnit record's criterion is {told.get('pipeline.criterion.met')}"
+
+
+# By hand
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the matrix, or a part, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", default="1/1", help="which part of how many, for example 1/4")
+    parser.add_argument("--only", default="", help="cells whose name holds this text")
+    parser.add_argument("--verbose", action="store_true", help="what pytest printed in cells that went wrong")
+    told = parser.parse_args(arguments)
+    number, _, parts = told.part.partition("/")
+    chosen = [each for each in cells() if told.only in each.name][int(number) - 1 :: int(parts)]
+    bad, began = 0, time.monotonic()
+    print("| victim | how | where | moment | first exit | agents | seconds | result |\n" + "|---" * 8 + "|")
+    for cell in chosen:
+        with tempfile.TemporaryDirectory(prefix="kill-") as place:
+            result = run_cell(cell, Path(place))
+        bad += bool(result.wrong)
+        how = f"-n {cell.workers}" if cell.workers else "alone"
+        figures = f"{result.first} | {result.calls} | {result.seconds:.1f}"
+        ended = "; ".join(result.wrong) or "as undisturbed"
+        print(f"| {cell.victim} | {how} | {cell.where} | {cell.moment} | {figures} | {ended} |", flush=True)
+        if result.wrong and told.verbose:
+            print(result.text)
+    print(f"\n{len(chosen)} cells, {bad} not as they must be, {time.monotonic() - began:.0f} s")
+    return bool(bad)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
