@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from socket import gethostname
 
@@ -18,6 +19,7 @@ from pytest_pipeline.execution.layout import Layout
 from pytest_pipeline.host.git_work_tree import remove
 from pytest_pipeline.host.locking import Lock
 from pytest_pipeline.record.model import Invocation
+from pytest_pipeline.record.store import Store
 
 DYING_SECONDS = 20.0
 """How long workers may take to end whose controller is gone: clean-up fits into a few seconds."""
@@ -25,13 +27,29 @@ DYING_SECONDS = 20.0
 _SCRATCH = "pytest-pipeline-"
 
 
-def hold_session(layout: Layout, *, resumes: bool, patience: float = DYING_SECONDS) -> Lock:
-    """Be the one that works on a session.
+@dataclass(frozen=True)
+class Held:
+    """A session that is held by this process.
+
+    Args:
+        session: says so to other controllers.
+        workers: keeps workers out until the store says whose they are.
+    """
+
+    session: Lock
+    workers: Lock
+
+    def close(self) -> None:
+        """Let go of it."""
+        both(self.workers.close, self.session.close)()
+
+
+def hold_session(layout: Layout, *, patience: float = DYING_SECONDS) -> Held:
+    """Be the one that works on a session, and keep workers out until :attr:`Held.workers` is closed.
 
     Args:
         layout: of the session.
-        resumes: whether the session is there already, so that workers of its last process may be about to end.
-        patience: seconds to wait for those.
+        patience: seconds to wait for workers of its last process, which may be about to end.
 
     Raises:
         SettingsError: another process works on it; says which.
@@ -44,24 +62,32 @@ def hold_session(layout: Layout, *, resumes: bool, patience: float = DYING_SECON
             "ended, or end it, and resume then."
         )
     try:
-        if resumes:
-            _wait_for_workers(layout, patience)
+        return Held(lock, _alone(layout, patience))
     except BaseException:
         lock.close()
         raise
-    return lock
 
 
-def join_workers(layout: Layout) -> Lock:
+def join_workers(layout: Layout, store: Store, scratch: str) -> Lock:
     """Be one of the workers of a session.
 
+    Args:
+        layout: of the session.
+        store: says which pytest works on it.
+        scratch: the scratch directory of this worker's controller.
+
     Raises:
-        SettingsError: the session is just being taken up by another controller.
+        SettingsError: the session was taken up by another controller.
     """
     lock = Lock.take(layout.workers_lock, shared=True)
-    if lock is None:
-        raise SettingsError(f"Session {layout.session} has a new controller. This worker ends; nothing is to be done.")
-    return lock
+    if lock is not None:
+        if store.invocations(layout.session)[-1].scratch == scratch:
+            return lock
+        lock.close()
+    raise SettingsError(
+        f"Session {layout.session} was taken up by another pytest, because the one of this worker is gone. Nothing is "
+        "lost; look at that one."
+    )
 
 
 def both(one: Callable[[], None], other: Callable[[], None]) -> Callable[[], None]:
@@ -72,13 +98,12 @@ def both(one: Callable[[], None], other: Callable[[], None]) -> Callable[[], Non
     return stack.close
 
 
-def _wait_for_workers(layout: Layout, patience: float) -> None:
+def _alone(layout: Layout, patience: float) -> Lock:
     deadline = time.monotonic() + patience
     while True:
-        alone = Lock.take(layout.workers_lock, "")
+        alone = Lock.take(layout.workers_lock)
         if alone is not None:
-            alone.close()
-            return
+            return alone
         if time.monotonic() > deadline:
             raise SettingsError(
                 f"Workers of session {layout.session} still run although their controller is gone. End them, and "

@@ -91,7 +91,7 @@ def join_session(
         _refuse_other_plans(record, plans)
         layout = shared.of_worker(worker)
         undo.callback(remove, str(layout.scratch))
-        place = join_workers(layout)
+        place = join_workers(layout, store, handover.scratch)
         undo.callback(place.close)
         base = record.facts["base_commit"]
         if forge is None and handover.token:

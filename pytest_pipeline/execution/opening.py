@@ -21,6 +21,7 @@ from pytest_pipeline.execution.holding import both, hold_session, sweep_scratch
 from pytest_pipeline.execution.layout import Layout, run_prefix
 from pytest_pipeline.execution.pipeline import Agents, Pipeline
 from pytest_pipeline.execution.resuming import options_fact, refuse_other_work, selection_fact
+from pytest_pipeline.execution.standing import confirm_bases
 from pytest_pipeline.execution.steps import Observer, now
 from pytest_pipeline.execution.target import Target
 from pytest_pipeline.execution.workspace import Workspaces
@@ -36,6 +37,10 @@ from pytest_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_pipeline.execution.github_ground import GitHubGround
+
+
+_MAY_CHANGE = ("agent_version", "versions", "max_cost")
+"""Facts of a session that may be others when it is taken up again: the record then holds both."""
 
 
 @dataclass(frozen=True)
@@ -135,13 +140,13 @@ def open_session(
     chosen = [settings.with_plan(plan.options.values) for plan in plans.values()]
     cast = choose_cast(settings, plans, agents)
     first = rootdir / next(iter(plans))
-    base = _one_base(chosen, plans)
+    base = None if settings.resume is not None else _one_base(chosen, plans)  # else it is the record's
     with ExitStack() as undo:
         ground = _ground(prepared, settings, base, first.parent, rootdir, forge)
         undo.callback(ground.close)
         layout = prepared.layout if prepared is not None else _layout(settings, first, rootdir)
         undo.callback(remove, str(layout.scratch))
-        held = hold_session(layout, resumes=settings.resume is not None)
+        held = hold_session(layout)
         undo.callback(held.close)
         store = Store.open(settings.store or layout.store_url)
         undo.callback(store.close)
@@ -161,7 +166,7 @@ def open_session(
             observer=observer,
             workspaces=Workspaces(layout.scratch, settings.max_workspaces),
             plans=plans,
-            let_go=both(ground.close, held.close),
+            let_go=both(ground.close, held.session.close),
             resumed=before is not None,
         )
         facts = {
@@ -175,10 +180,11 @@ def open_session(
             "options": options_fact(settings),
             "selection": selection_fact(selection),
         }
-        _admit(pipeline, facts, before)
         readable = [] if cast.names == [REFERENCE] else _readable_references(plans, rootdir, plot)
+        notes = _admit(pipeline, facts, before)
         undo.pop_all()
-    return Opened(pipeline, plot.target, facts, (*cast.notes, *plot.notes), tuple(readable))
+        held.workers.close()
+    return Opened(pipeline, plot.target, facts, (*cast.notes, *plot.notes, *notes), tuple(readable))
 
 
 def _ground(
@@ -189,21 +195,28 @@ def _ground(
     return prepared.ground.at(base, plans, rootdir)
 
 
-def _admit(pipeline: Pipeline, facts: Mapping[str, str], before: SessionRecord | None) -> None:
-    """Write the session down; one that is taken up must be the same, and what its last process left is swept."""
+def _admit(pipeline: Pipeline, facts: Mapping[str, str], before: SessionRecord | None) -> list[str]:
+    """Write the session down; one that is taken up must be the same, and what its last process left is swept.
+
+    Returns:
+        What is different from its last process.
+    """
     store, session, at, settings = pipeline.store, pipeline.session, now(), pipeline.settings
     mine = Invocation(0, at, gethostname(), os.getpid(), str(pipeline.layout.scratch))
     if before is None:
-        store.open_session(SessionRecord(session, at, settings.required, settings.count, facts))
-        store.begin_invocation(session, mine)
-        return
+        store.open_session(SessionRecord(session, at, settings.required, settings.count, facts), mine)
+        return []
     refuse_other_work(before, facts)
+    confirm_bases(pipeline)
     sweep_scratch(store.invocations(session), mine.host)
     store.begin_invocation(session, mine, resumes="The process that did this is gone; the session was taken up again.")
-    for name in ("agent_version", "versions"):
-        if facts.get(name, "") not in before.facts.get(name, "").split("; "):
-            store.fact(session, name, facts[name])
+    changed = [name for name in _MAY_CHANGE if facts.get(name, "") != before.facts.get(name, "").split("; ")[-1]]
+    for name in changed:
+        store.fact(session, name, facts.get(name, "none"))
     store.fact(session, "resumed", at.isoformat(timespec="seconds"))
+    return [
+        f"{name} is {facts.get(name, 'none')} from now on, it was {before.facts.get(name, 'none')}" for name in changed
+    ]
 
 
 def _wish(settings: Settings, plans: Mapping[str, Plan], session: str, task_runs: int | None, start: str) -> Wish:

@@ -127,15 +127,19 @@ class Pipeline:
             self._runs[number] = Run(number, branch, self.base, repository, self.forge, self.layout.run_lock(number))
         return self._runs[number]
 
-    def finish_run(self, number: int, outcome: Outcome) -> None:
+    def finish_run(self, number: int, outcome: Outcome) -> bool:
         """Write how a run ended, and let go of its objects: what was merged is on the forge.
 
         Those of an interrupted run stay, for who takes the session up again.
+
+        Returns:
+            Whether it had not ended before, in an earlier process of the session.
         """
-        self.store.finish_run(self.session, number, outcome, now())
+        ends = self.store.finish_run(self.session, number, outcome, now())
         self._runs.pop(number, None)
         if outcome is not Outcome.INTERRUPTED:
             self._let_go(self.layout.run_store(number))
+        return ends
 
     def _let_go(self, run_store: Path) -> None:
         if self.owns and run_store.is_dir() and not self.workspaces.needs(run_store):

@@ -11,9 +11,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from pytest_pipeline.errors import SettingsError
 from pytest_pipeline.options import BY_NAME
+from pytest_pipeline.record.costs import limit
 from pytest_pipeline.record.database import Database, sqlite_file
 from pytest_pipeline.record.model import Outcome, SessionRecord
 from pytest_pipeline.record.store import Store
@@ -123,7 +125,19 @@ def _chosen(store: Store, settings: Settings) -> SessionRecord:
 def _has_work(store: Store, record: SessionRecord, settings: Settings) -> bool:
     if is_unfinished(store, record):
         return True
-    return settings.fresh_failures and any(each.outcome is Outcome.FAILED for each in store.task_runs(record.id))
+    outcomes = {each.outcome for each in store.task_runs(record.id)}
+    if settings.fresh_failures and Outcome.FAILED in outcomes:
+        return True
+    return Outcome.SKIPPED in outcomes and _pays_more(store, record, settings)
+
+
+def _pays_more(store: Store, record: SessionRecord, settings: Settings) -> bool:
+    """Whether a session that had cost too much may cost more now."""
+    allowed = record.facts.get("max_cost", "").split("; ")[-1]
+    if not allowed or "max_cost" not in settings.explicit:
+        return False
+    spent, now = store.cost(record.id), settings.max_cost
+    return spent >= Decimal(allowed) and (now is None or limit(now) > spent)
 
 
 def is_unfinished(store: Store, record: SessionRecord) -> bool:

@@ -197,7 +197,7 @@ class _Told:
             yield f"cost: unknown ({_count(unknown, 'attempt')})"
 
     def _cost_limit(self) -> Iterator[str]:
-        allowed = usd(self.session.facts.get("max_cost", ""))
+        allowed = usd(self.session.facts.get("max_cost", "").split("; ")[-1])  # one more each time it was changed
         if allowed is not None and self._spent() >= allowed:
             reached = f"{shown(self._spent())} USD of {bare(allowed)} (--max-cost)"
             yield f"cost limit reached: {reached}; no task started after that"
