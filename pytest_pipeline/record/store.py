@@ -88,8 +88,8 @@ class Store:
     def fact(self, session: str, name: str, value: str) -> None:
         """Add a fact to a session.
 
-        A fact that is told again with another value than the last one keeps both, joined by ``; ``: that an agent's version changed
-        in the middle of a session is what a reader must see.
+        A fact that is told again with another value than the last one keeps both, joined by ``; ``: that an agent's
+        version changed in the middle of a session is what a reader must see.
         """
         with self._database.writing() as connection:
             writing.add_fact(connection, session, name, value)

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -23,6 +24,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+import pytest_pipeline.cases.collect
+import pytest_pipeline.execution.final_state
+import pytest_pipeline.execution.task_run  # noqa: F401 - what a pytest imports, before it is forked
 from pytest_pipeline.host.process import MARKER
 from pytest_pipeline.record.store import Store
 from tests.e2e.kill_points import CONFTEST, Cell, cells
@@ -69,7 +75,7 @@ Make it.
 Make it.
 
 **Verification:**
-- `test -s 1.1.txt`
+- `test -s 1.1.txt -a -s 2.1.txt`
 """
 
 _AGENT = """\
@@ -165,31 +171,41 @@ class World:
         place.chmod(0o755)
 
     def pytest(self, *arguments: str, workers: int) -> tuple[int, str]:
-        """Run pytest in the project; exit code and what it printed."""
+        """Run pytest in the project; exit code, negative for a signal, and what it printed."""
         many = ("-n", str(workers)) if workers else ("-p", "no:xdist")
         quiet = ("-p", "no:cacheprovider", "-p", "no:random_order", "-p", "no:hypothesispytest")
         agent = ("--agent", "command", "--agent-command", str(self.root / "bin/agent"))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", *quiet, *many, *agent, "plans", *arguments],
-            cwd=self.project,
-            env={
-                "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}",
-                "HOME": str(self.root / "home"),
-                "TMPDIR": str(self.temporary),
-                "PY_COLORS": "0",
-                **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        said = self.root / "said"
+        pid = os.fork()  # a new interpreter would import everything again, which is most of what a cell costs
+        if not pid:
+            self._be_pytest([*quiet, *many, *agent, "plans", *arguments], said)
+        deadline = time.monotonic() + _PATIENCE
+        while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
+        return os.waitstatus_to_exitcode(ended[1]), said.read_text("utf-8", "replace")
+
+    def _be_pytest(self, arguments: list[str], said: Path) -> None:
+        """In a process of its own: be pytest, and end."""
+        code = 70
         try:
-            text, _ = process.communicate(timeout=_PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            text = process.communicate()[0] + "\n(it did not end)"
-        return process.returncode, text
+            os.setsid()
+            os.chdir(self.project)
+            kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+            path = f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}"
+            os.environ.clear()
+            os.environ.update(
+                PATH=path, HOME=str(self.root / "home"), TMPDIR=str(self.temporary), PY_COLORS="0", **kept
+            )
+            tempfile.tempdir = None
+            output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            for each in (1, 2):
+                os.dup2(output, each)
+            code = int(pytest.main(arguments))
+            sys.stdout.flush()
+        finally:
+            os._exit(code)
 
 
 @dataclass(frozen=True)
