@@ -173,6 +173,8 @@ def _differences(recorded: Settings, anew: Settings, session: str) -> tuple[str,
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
