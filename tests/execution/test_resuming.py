@@ -13,7 +13,7 @@ import pytest
 from pytest_pipeline.errors import FailureKind, ForgeError, PipelineError, SettingsError
 from pytest_pipeline.execution import opening
 from pytest_pipeline.execution.pipeline import Pipeline
-from pytest_pipeline.execution.resuming import LATEST, Recalled, options_fact, recall, selection_fact
+from pytest_pipeline.execution.resuming import LATEST, Recalled, options_fact, recall, refuse_other_work, selection_fact
 from pytest_pipeline.host.git import RefUpdate, Repository
 from pytest_pipeline.options import BY_NAME
 from pytest_pipeline.record.model import Outcome, SessionRecord, TaskRunKey
@@ -284,10 +284,10 @@ def test_another_plan_is_refused(stage: Stage) -> None:
 def test_other_work_is_refused(name: str, message: str) -> None:
     facts = dict.fromkeys(("plans", "selection", "forge", "repository", "base_commit", "agent"), "before")
     record = SessionRecord("s", START, 1, 1, facts)
-    opening.refuse_other_work(record, facts)
+    refuse_other_work(record, facts)
 
     with pytest.raises(SettingsError, match=rf"cannot be resumed like this: {message} \(before; now another\)"):
-        opening.refuse_other_work(record, {**facts, name: "another"})
+        refuse_other_work(record, {**facts, name: "another"})
 
 
 def test_what_may_be_another_is_noted_and_recorded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

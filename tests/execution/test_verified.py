@@ -38,9 +38,9 @@ def die() -> None:
     raise Dies
 
 
-def died(stage: Stage, *, after: str, text: str = PLAN, **flags: object) -> Pipeline:
+def died(stage: Stage, *, after: str, auto_merge: bool = True) -> Pipeline:
     """A session whose process died right after a step of its only task."""
-    pipeline = stage.open(text, **flags)
+    pipeline = stage.open(PLAN, auto_merge=auto_merge)
     die_in(stage, pipeline, after)
     return pipeline
 
@@ -162,10 +162,14 @@ def lost_objects(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize(("step", "agents"), [("commit", 1), ("push", 0), ("checks", 0), ("merge", 0)])
 def test_objects_that_are_gone_here_are_taken_from_the_forge(stage: Stage, step: str, agents: int) -> None:
     lost_objects(died(stage, after=step))
-    asked = []
+    asked: list[AgentRequest] = []
+
+    def works_again(request: AgentRequest) -> None:
+        asked.append(request)
+        works(request)
 
     again = stage.resume(PLAN).pipeline
-    made = stage.attempt(again, "1.1", lambda request: (asked.append(1), works(request)))
+    made = stage.attempt(again, "1.1", works_again)
 
     assert made.failure is None
     assert len(asked) == agents, "what is nowhere any more cannot be landed"

@@ -212,7 +212,7 @@ def test_what_a_reader_must_know_is_said() -> None:
         "vacuous checks, which passed before the agent had started: 1 task (1.1 of plans/hello.md)",
         "for a person to judge: 2 criteria in prose",
         "undeclared changes: in 1 attempt (property undeclared names the paths)",
-        "retried: 1 task run (run 1, 1.1 of plans/hello.md: 2 attempts)",
+        "retried: 1 task run (run 1, 1.1 of plans/hello.md: 2 attempts, 1 new draw)",
         "overlapping in time: runs 1-2",
         "runs in the order of admission: 2, 1",
     ):
