@@ -44,6 +44,9 @@ _NEVER_KEPT = frozenset({"store", "state_dir", "resume", "fresh_failures", "expl
 """Where the record is and what is done with it; a store's URL may hold a password."""
 
 
+_NOTHING_HERE = "There is no session to resume: nothing was recorded here. Start one without --resume."
+
+
 @dataclass(frozen=True)
 class Recalled:
     """A session as it was told to be.
@@ -84,7 +87,7 @@ def recall(settings: Settings, default_store: str) -> Recalled:
     url = settings.store or default_store
     file = sqlite_file(url)
     if (file is not None and not file.exists()) or not Database.is_made(url):
-        raise SettingsError("There is no session to resume: nothing was recorded here. Start one without --resume.")
+        raise SettingsError(_NOTHING_HERE)
     with Store.open(url) as store:
         record = _chosen(store, settings)
     try:
@@ -103,6 +106,8 @@ def recall(settings: Settings, default_store: str) -> Recalled:
 
 def _chosen(store: Store, settings: Settings) -> SessionRecord:
     known = store.sessions()
+    if not known:
+        raise SettingsError(_NOTHING_HERE)
     if settings.resume == LATEST:
         for record in reversed(known):
             if _has_work(store, record, settings):

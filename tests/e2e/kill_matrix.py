@@ -14,7 +14,6 @@ import shutil
 import signal
 import sqlite3
 import stat
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ import pytest
 import pytest_pipeline.cases.collect
 import pytest_pipeline.execution.final_state
 import pytest_pipeline.execution.task_run  # noqa: F401 - what a pytest imports, before it is forked
+from pytest_pipeline.errors import StoreError
 from pytest_pipeline.host.process import MARKER
 from pytest_pipeline.record.store import Store
 from tests.e2e.kill_points import CONFTEST, Cell, cells
@@ -263,7 +263,7 @@ def judge(world: World, record: Path | None) -> list[str]:
     for look in looks:
         try:
             wrong += look(world)
-        except (OSError, subprocess.CalledProcessError, AssertionError, ElementTree.ParseError, ValueError) as error:
+        except (OSError, sqlite3.Error, StoreError, AssertionError, ElementTree.ParseError, ValueError) as error:
             wrong.append(f"{look.__name__}: {error!r}")
     if record is not None:
         wrong += _junit(record) if record.exists() else ["there is no JUnit record"]

@@ -107,6 +107,9 @@ def test_where_nothing_was_recorded_nothing_is_made(kept: Kept, tmp_path: Path) 
         kept.recall()
 
     assert list(tmp_path.iterdir()) == []
+    Store.open(kept.url).close()
+    with pytest.raises(SettingsError, match="There is no session to resume"):
+        kept.recall()
 
 
 @pytest.mark.parametrize("name", [LATEST, "s"])
