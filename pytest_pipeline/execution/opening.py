@@ -226,7 +226,7 @@ def _wish(settings: Settings, plans: Mapping[str, Plan], session: str, task_runs
         task_runs=len(tasks) * settings.count if task_runs is None else task_runs,
         merge_methods=tuple(sorted({each.merge_method for each in own if each.auto_merge})),
         checks=tuple(sorted({each.checks for each in own})),
-        prefix=run_prefix(session, 1),
+        prefix=run_prefix(session, 0 if start else 1),  # what is asked for must not be there yet
         start=start,
     )
 
