@@ -11,6 +11,7 @@ from pytest_pipeline.agents.base import Agent
 from pytest_pipeline.errors import ForgeError
 from pytest_pipeline.execution.layout import Layout, run_prefix
 from pytest_pipeline.execution.steps import Observer, now
+from pytest_pipeline.execution.unlanded import is_unlanded
 from pytest_pipeline.execution.workspace import Workspaces
 from pytest_pipeline.forges.base import Forge, Paced
 from pytest_pipeline.host.git import Repository
@@ -130,16 +131,24 @@ class Pipeline:
     def finish_run(self, number: int, outcome: Outcome) -> bool:
         """Write how a run ended, and let go of its objects: what was merged is on the forge.
 
-        Those of an interrupted run stay, for who takes the session up again.
+        Those of a run that was interrupted, or that holds a verified commit which was not landed for no fault of its
+        task, stay for who takes the session up again.
 
         Returns:
             Whether it had not ended before, in an earlier process of the session.
         """
         ends = self.store.finish_run(self.session, number, outcome, now())
         self._runs.pop(number, None)
-        if outcome is not Outcome.INTERRUPTED:
-            self._let_go(self.layout.run_store(number))
+        self._let_go_of_run(number, outcome)
         return ends
+
+    def _let_go_of_run(self, number: int, outcome: Outcome) -> None:
+        if outcome is Outcome.PASSED or (outcome is not Outcome.INTERRUPTED and not self._holds_unlanded(number)):
+            self._let_go(self.layout.run_store(number))
+
+    def _holds_unlanded(self, number: int) -> bool:
+        last = (each.attempts[-1] for each in self.store.task_runs(self.session, number) if each.attempts)
+        return any(map(is_unlanded, last))
 
     def _let_go(self, run_store: Path) -> None:
         if self.owns and run_store.is_dir() and not self.workspaces.needs(run_store):
@@ -156,8 +165,8 @@ class Pipeline:
     def _let_go_of_ended_runs(self) -> None:
         if self.owns:
             for run in self.store.runs(self.session):
-                if run.outcome not in (Outcome.RUNNING, Outcome.INTERRUPTED):
-                    self._let_go(self.layout.run_store(run.number))
+                if run.outcome is not Outcome.RUNNING:
+                    self._let_go_of_run(run.number, run.outcome)
 
     def shown(self, path: Path) -> str:
         """A path as messages show it: relative to the rootdir where it lies below it."""

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_pipeline.errors import FailureKind
 from pytest_pipeline.execution.pipeline import Pipeline, Run
+from pytest_pipeline.execution.unlanded import is_unlanded
 from pytest_pipeline.forges.base import PullRequestState
-from pytest_pipeline.record.model import AttemptRecord, Outcome, TaskRunKey
+from pytest_pipeline.record.model import Outcome, TaskRunKey
 
-_NOT_THE_TASKS_FAULT = (FailureKind.INFRASTRUCTURE, FailureKind.FORGE)
 _OF_THE_AGENT = ("cost_usd", "cost_estimated", "turns", "tokens", "denied_tools", "agent_survivors")
 """Facts that are told once, by the attempt whose agent it was."""
 
@@ -47,7 +46,7 @@ def find_verified(pipeline: Pipeline, run: Run, key: TaskRunKey) -> Verified | N
         ForgeError: the forge does not answer.
     """
     attempts = pipeline.store.attempts(key)
-    if not attempts or not _may_go_on(attempts[-1]):
+    if not attempts or not is_unlanded(attempts[-1]):
         return None
     last = attempts[-1]
     facts, failed = dict(last.properties), last.outcome is Outcome.FAILED
@@ -62,8 +61,3 @@ def find_verified(pipeline: Pipeline, run: Run, key: TaskRunKey) -> Verified | N
     if found is not None and found.state is PullRequestState.MERGED:
         return Verified(commit, None, facts, failed)
     return None
-
-
-def _may_go_on(last: AttemptRecord) -> bool:
-    blameless = last.outcome is Outcome.INTERRUPTED or last.failure_kind in _NOT_THE_TASKS_FAULT
-    return blameless and {"commit", "branch", "parent_commit"} <= last.properties.keys()

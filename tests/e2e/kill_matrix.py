@@ -1,6 +1,7 @@
 """The kill matrix: whoever dies, whenever, a session that is taken up again ends as an undisturbed one.
 
-By hand: ``python -m tests.e2e.kill_matrix [--part 1/4] [--only TEXT]`` runs it, or a part, and prints a table.
+By hand: ``python -m tests.e2e.kill_matrix [--part 1/4] [--seed 7] [--only TEXT]`` runs it, or a part, and prints a
+table.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import random
 import shutil
 import signal
 import sqlite3
@@ -400,10 +402,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", default="1/1", help="which part of how many, for example 1/4")
     parser.add_argument("--only", default="", help="cells whose name holds this text")
+    parser.add_argument("--seed", type=int, help="so many cells by chance as --cells says, the same for the same seed")
+    parser.add_argument("--cells", type=int, default=8, help="how many, with --seed")
     parser.add_argument("--verbose", action="store_true", help="what pytest printed in cells that went wrong")
     told = parser.parse_args(arguments)
     number, _, parts = told.part.partition("/")
     chosen = [each for each in cells() if told.only in each.name][int(number) - 1 :: int(parts)]
+    if told.seed is not None:
+        chosen = random.Random(told.seed).sample(chosen, min(told.cells, len(chosen)))
     bad, began = 0, time.monotonic()
     print("| victim | how | where | moment | first exit | agents | seconds | result |\n" + "|---" * 8 + "|")
     for cell in chosen:

@@ -31,8 +31,8 @@ CALLS = {
 }
 """Calls besides the steps, and the how manieth of its kind in a process."""
 
-GITS = ("push", "fetch", "update-ref", "read-tree", "merge-tree", "ls-files", "checkout-index", "hash-object")
-"""Git commands, each killed at its second call."""
+GITS = (("push", 1), ("push", 2), ("update-ref", 1), ("update-ref", 2), ("read-tree", 2), ("add", 2), ("write-tree", 2))
+"""Git commands, and which call of its kind is killed: pushes of a base and a task, a merge, the end of a branch, ..."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,10 @@ def _agents() -> Iterator[Cell]:
 
 def _gits() -> Iterator[Cell]:
     for workers in (0, 2):
-        for command in GITS:
+        for command, nth in GITS:
             for when in ("before", "after"):
-                told = {"git": command, "when": when, "nth": 2}
-                yield Cell("git", workers, command, when, json.dumps(told))
+                told = {"git": command, "when": when, "nth": nth}
+                yield Cell("git", workers, f"{command} {nth}", when, json.dumps(told))
 
 
 CONFTEST = '''\

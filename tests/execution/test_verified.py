@@ -240,3 +240,30 @@ def test_a_failed_run_keeps_its_end_until_something_is_tried_in_it(stage: Stage)
     (run,) = again.store.runs(again.session)
     assert (run.outcome, run.finished) == (Outcome.RUNNING, None)
     assert again.finish_run(1, Outcome.PASSED) is True
+
+
+@pytest.mark.parametrize("kind", [FailureKind.FORGE, FailureKind.AGENT])
+def test_a_verified_commit_outlives_the_end_of_a_session_that_could_not_land_it(
+    stage: Stage, kind: FailureKind
+) -> None:
+    """As when the forge does not answer: what an agent was paid for is not lost, and not paid for again."""
+    died(stage, after="commit")
+    ends = stage.resume(PLAN).pipeline
+    attempt, facts = ends.store.readmit_attempt(record(ends).key), record(ends).attempts[0].properties
+    ends.store.finish_attempt(attempt, Outcome.FAILED, kind, "It does not answer.", facts, now())
+    ends.finish_run(1, Outcome.FAILED)
+    ends.close()
+    stage._opened.remove(ends)
+    asked = []
+
+    def works_again(request: AgentRequest) -> None:
+        asked.append(request)
+        works(request)
+
+    again = stage.resume(PLAN, fresh_failures=True).pipeline
+    made = stage.attempt(again, "1.1", works_again)
+    again.finish_run(1, Outcome.PASSED)
+
+    assert made.failure is None
+    assert len(asked) == (0 if kind is FailureKind.FORGE else 1)
+    assert again.layout.run_stores() == []
