@@ -13,7 +13,15 @@ import pytest
 from pytest_pipeline.errors import FailureKind, ForgeError, PipelineError, SettingsError
 from pytest_pipeline.execution import opening
 from pytest_pipeline.execution.pipeline import Pipeline
-from pytest_pipeline.execution.resuming import LATEST, Recalled, options_fact, recall, refuse_other_work, selection_fact
+from pytest_pipeline.execution.resuming import (
+    HARMLESS,
+    LATEST,
+    Recalled,
+    options_fact,
+    recall,
+    refuse_other_work,
+    selection_fact,
+)
 from pytest_pipeline.host.git import RefUpdate, Repository
 from pytest_pipeline.options import BY_NAME
 from pytest_pipeline.record.model import Outcome, SessionRecord, TaskRunKey
@@ -408,3 +416,9 @@ def test_a_store_that_cannot_be_written_is_told_and_nothing_is_lost(
 
     assert list(stage.temporary.glob("*")) == []
     stage.resume(PLAN)
+
+
+def test_the_page_tells_which_options_may_be_others() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "resume.md").read_text("utf-8")
+    named = {f"`{BY_NAME[name].flag or f'pipeline_{name}'}`" for name in HARMLESS}
+    assert [name for name in sorted(named) if name not in page] == []
