@@ -31,14 +31,11 @@ HARMLESS = frozenset(
         "forge_time",
         "claude_path",
         "keep_workspaces",
-        "max_workspaces",
-        "max_transcript",
         "max_cost",
         "agent_retries",
-        "record_url",
     }
 )
-"""Settings that change how a session is worked on, and not what its runs are."""
+"""Options that change how a session is worked on, and not what its runs are."""
 
 _NEVER_KEPT = frozenset({"store", "state_dir", "resume", "fresh_failures", "explicit"})
 """Where the record is and what is done with it; a store's URL may hold a password."""
@@ -157,7 +154,7 @@ def is_unfinished(store: Store, record: SessionRecord) -> bool:
 
 
 def _differences(recorded: Settings, anew: Settings, session: str) -> tuple[str, ...]:
-    """Notes on harmless differences.
+    """Notes on harmless differences, and on what ini files say differently, which does not count.
 
     Raises:
         SettingsError: another one.
@@ -174,6 +171,10 @@ def _differences(recorded: Settings, anew: Settings, session: str) -> tuple[str,
                 f"same any more. Leave {flag} out, or start a new session."
             )
         notes.append(f"{flag} is {_shown(now)} from now on, it was {_shown(before)}")
+    for name in sorted(BY_NAME.keys() - _NEVER_KEPT - anew.explicit - recorded.explicit):
+        before, now = getattr(recorded, name), getattr(anew, name)
+        if before != now:
+            notes.append(f"pipeline_{name} is {_shown(now)} now; this session goes on with {_shown(before)}")
     return tuple(notes)
 
 
