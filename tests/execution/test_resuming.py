@@ -151,9 +151,15 @@ def test_enough_runs_in_a_row_are_an_end_although_more_was_selected(kept: Kept) 
         kept.recall()
 
 
-@pytest.mark.parametrize(("now", "goes_on"), [("2", True), ("1", False), (None, False)])
-def test_what_nobody_paid_for_can_be_resumed_for_more_money(kept: Kept, now: str | None, goes_on: bool) -> None:
-    kept.session("s", build({}, {"max_cost": "1"}), selected=2, max_cost="1")
+@pytest.mark.parametrize(
+    ("was", "now", "goes_on"),
+    [("1", "2", True), ("1", "1.5", False), ("1", "1", False), ("1", None, False), ("9", "20", False)],
+)
+def test_what_nobody_paid_for_can_be_resumed_for_more_money(
+    kept: Kept, was: str, now: str | None, goes_on: bool
+) -> None:
+    """In the last case nothing was skipped because of the money."""
+    kept.session("s", build({}, {"max_cost": was}), selected=2, max_cost=was)
     kept.tried("s", Outcome.PASSED, cost_usd="1.5")
     kept.tried("s", Outcome.SKIPPED, run=2)
     kept.ended("s", met=False)
