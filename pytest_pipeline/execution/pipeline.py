@@ -11,7 +11,7 @@ from pytest_pipeline.agents.base import Agent
 from pytest_pipeline.errors import ForgeError
 from pytest_pipeline.execution.layout import Layout, run_prefix
 from pytest_pipeline.execution.steps import Observer, now
-from pytest_pipeline.execution.unlanded import is_unlanded
+from pytest_pipeline.execution.unlanded import unlanded
 from pytest_pipeline.execution.workspace import Workspaces
 from pytest_pipeline.forges.base import Forge, Paced
 from pytest_pipeline.host.git import Repository
@@ -147,8 +147,7 @@ class Pipeline:
             self._let_go(self.layout.run_store(number))
 
     def _holds_unlanded(self, number: int) -> bool:
-        last = (each.attempts[-1] for each in self.store.task_runs(self.session, number) if each.attempts)
-        return any(map(is_unlanded, last))
+        return any(unlanded(each.attempts) for each in self.store.task_runs(self.session, number))
 
     def _let_go(self, run_store: Path) -> None:
         if self.owns and run_store.is_dir() and not self.workspaces.needs(run_store):

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pytest_pipeline.errors import FailureKind
 from pytest_pipeline.record.model import AttemptRecord, Outcome
 
 _NOT_THE_TASKS_FAULT = (FailureKind.INFRASTRUCTURE, FailureKind.FORGE)
 
 
-def is_unlanded(last: AttemptRecord) -> bool:
-    """Whether the commit of the last attempt at a task run may still be landed by whoever takes the session up."""
-    blameless = last.outcome is Outcome.INTERRUPTED or (
-        last.outcome is Outcome.FAILED and last.failure_kind in _NOT_THE_TASKS_FAULT
-    )
-    return blameless and {"commit", "branch", "parent_commit"} <= last.properties.keys()
+def unlanded(attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:
+    """The attempt at a task run whose commit may still be landed by whoever takes the session up; None: there is none.
+
+    It need not be the last one: a worker that dies right after it has finished a task leaves a failed attempt in which
+    nothing was done, and the task may be merged already.
+
+    Args:
+        attempts: all attempts at the task run, the first one first.
+    """
+    if not attempts or attempts[-1].outcome is Outcome.PASSED:
+        return None
+    for attempt in reversed(attempts):
+        blameless = attempt.outcome is Outcome.INTERRUPTED or attempt.failure_kind in _NOT_THE_TASKS_FAULT
+        if {"commit", "branch", "parent_commit"} <= attempt.properties.keys():
+            return attempt if blameless or attempt.outcome is Outcome.PASSED else None
+        if not blameless or any(step.name == "agent" for step in attempt.steps):
+            return None
+    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 STEPS = ("prepare", "agent", "verify", "commit", "push", "pull request", "checks", "merge", "outcome", "cleanup")
@@ -30,6 +30,14 @@ CALLS = {
     "a workspace": ("pytest_pipeline.execution.workspace:Workspaces.lease", 2),
 }
 """Calls besides the steps, and the how manieth of its kind in a process."""
+
+_OF_WORKERS = (
+    "an attempt",
+    "the commit, noted",
+    "the end of an attempt",
+    "the forge's intent to merge",
+    "the forge's note of the merge",
+)
 
 GITS = (("push", 1), ("push", 2), ("update-ref", 1), ("update-ref", 2), ("read-tree", 2), ("add", 2), ("write-tree", 2))
 """Git commands, and which call of its kind is killed: pushes of a base and a task, a merge, the end of a branch, ..."""
@@ -69,7 +77,8 @@ class Cell:
 
 def cells() -> tuple[Cell, ...]:
     """All of them, always in the same order."""
-    return (*_steps("controller", 0), *_calls(), *_steps("controller", 2), *_steps("worker", 2), *_agents(), *_gits())
+    calls = (*_calls("controller", 0, CALLS), *_calls("worker", 2, _OF_WORKERS))
+    return (*_steps("controller", 0), *calls, *_steps("controller", 2), *_steps("worker", 2), *_agents(), *_gits())
 
 
 def _steps(victim: str, workers: int) -> Iterator[Cell]:
@@ -79,11 +88,12 @@ def _steps(victim: str, workers: int) -> Iterator[Cell]:
         yield Cell(victim, workers, f"{step} of {task}, run {run}", moment, json.dumps(told))
 
 
-def _calls() -> Iterator[Cell]:
-    for name, (call, nth) in CALLS.items():
+def _calls(victim: str, workers: int, names: Iterable[str]) -> Iterator[Cell]:
+    for name in names:
+        call, nth = CALLS[name]
         for when in ("before", "after"):
-            told = {"victim": "controller", "call": call, "when": when, "nth": nth}
-            yield Cell("controller", 0, name, when, json.dumps(told))
+            told = {"victim": victim, "call": call, "when": when, "nth": nth if not workers else 1}
+            yield Cell(victim, workers, name, when, json.dumps(told))
 
 
 def _agents() -> Iterator[Cell]:

@@ -267,3 +267,40 @@ def test_a_verified_commit_outlives_the_end_of_a_session_that_could_not_land_it(
     assert made.failure is None
     assert len(asked) == (0 if kind is FailureKind.FORGE else 1)
     assert again.layout.run_stores() == []
+
+
+@pytest.mark.parametrize("steps", [(), ("prepare",)])
+def test_a_worker_that_dies_after_the_end_of_a_task_does_not_make_it_twice(
+    stage: Stage, steps: tuple[str, ...]
+) -> None:
+    """Its death is a failed attempt in which nothing was done; what was merged is merged."""
+    pipeline = stage.open(PLAN)
+    assert stage.attempt(pipeline, "1.1", works).failure is None
+    nothing = pipeline.store.admit_attempt(record(pipeline).key, "Make a", now())
+    for step in steps:
+        pipeline.store.begin_step(nothing, step, now())
+    pipeline.store.finish_attempt(nothing, Outcome.FAILED, FailureKind.INFRASTRUCTURE, "It died.", {}, now())
+    stage.kill(pipeline)
+
+    again = stage.resume(PLAN, fresh_failures=True).pipeline
+    made = stage.attempt(again, "1.1", must_not)
+
+    assert made.failure is None
+    assert merges(again) == ["Make a"]
+    assert [each.outcome for each in record(again).attempts] == [Outcome.PASSED, Outcome.FAILED, Outcome.PASSED]
+
+
+def test_what_a_later_agent_was_asked_for_is_not_replaced_by_an_earlier_commit(stage: Stage) -> None:
+    died(stage, after="commit")
+    failed = stage.resume(PLAN).pipeline
+    attempt, facts = failed.store.readmit_attempt(record(failed).key), record(failed).attempts[0].properties
+    failed.store.finish_attempt(attempt, Outcome.FAILED, FailureKind.CHECKS, "It is wrong.", facts, now())
+    stage.kill(failed)
+    anew = stage.resume(PLAN, fresh_failures=True).pipeline
+    die_in(stage, anew, "agent")
+
+    last = stage.resume(PLAN).pipeline
+    made = stage.attempt(last, "1.1", works)
+
+    assert made.number == 3
+    assert made.facts["branch"].endswith("-attempt-3")
