@@ -304,3 +304,13 @@ def test_what_a_later_agent_was_asked_for_is_not_replaced_by_an_earlier_commit(s
 
     assert made.number == 3
     assert made.facts["branch"].endswith("-attempt-3")
+
+
+def test_a_merge_is_in_the_record_as_soon_as_it_is_made(stage: Stage) -> None:
+    """Where the attempt then fails because its worker dies, the run's final state knows the merge all the same."""
+    died(stage, after="merge")
+
+    again = stage.resume(PLAN).pipeline
+
+    head = again.forge.branch_head(f"pipeline/{again.session}/run-01/base")
+    assert record(again).attempts[0].properties["merge_commit"] == head
