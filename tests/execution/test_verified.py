@@ -12,6 +12,8 @@ from pytest_pipeline.errors import FailureKind
 from pytest_pipeline.execution.pipeline import Pipeline
 from pytest_pipeline.execution.steps import now
 from pytest_pipeline.execution.task_run import TaskRun
+from pytest_pipeline.forges.local import LocalForge
+from pytest_pipeline.forges.local_ledger import Intent, Row
 from pytest_pipeline.host.git import RefUpdate, Repository
 from pytest_pipeline.record.model import Outcome, TaskRunRecord
 from tests.e2e.world import plan, task
@@ -314,3 +316,24 @@ def test_a_merge_is_in_the_record_as_soon_as_it_is_made(stage: Stage) -> None:
 
     head = again.forge.branch_head(f"pipeline/{again.session}/run-01/base")
     assert record(again).attempts[0].properties["merge_commit"] == head
+
+
+def test_a_merge_that_nobody_lived_to_write_down_is_known_by_the_forge(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, merged = stage.open(PLAN), LocalForge._merged
+
+    def dies(forge: LocalForge, row: Row, intent: Intent) -> None:
+        merged(forge, row, intent)
+        raise Dies
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalForge, "_merged", dies)
+        with pytest.raises(Dies):
+            stage.attempt(pipeline, "1.1", works)
+    assert "merge_commit" not in record(pipeline).attempts[0].properties
+    stage.kill(pipeline)
+
+    again = stage.resume(PLAN).pipeline
+    assert stage.attempt(again, "1.1", must_not).failure is None
+    assert merges(again) == ["Make a"]
