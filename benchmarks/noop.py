@@ -15,7 +15,7 @@ from pytest_pipeline.cases import nodes
 from pytest_pipeline.execution import opening
 from pytest_pipeline.execution.attempt import Attempt
 from pytest_pipeline.execution.steps import now
-from pytest_pipeline.record.model import Outcome, RunRecord, SessionRecord, TaskRunKey, TaskRunRecord
+from pytest_pipeline.record.model import Invocation, Outcome, RunRecord, SessionRecord, TaskRunKey, TaskRunRecord
 from pytest_pipeline.record.store import Store
 
 STORE = "BENCHMARK_STORE"
@@ -51,7 +51,7 @@ class Forgetful(Store):
     def close(self) -> None:
         """Nothing is open."""
 
-    def open_session(self, session: SessionRecord) -> None:
+    def open_session(self, session: SessionRecord, invocation: Invocation | None = None) -> None:
         """Remember it."""
         self._session = session
 
@@ -68,10 +68,11 @@ class Forgetful(Store):
             number, RunRecord(session, number, len(self._runs) + 1, started, Outcome.RUNNING, None)
         )
 
-    def finish_run(self, session: str, number: int, outcome: Outcome, finished: datetime) -> None:
+    def finish_run(self, session: str, number: int, outcome: Outcome, finished: datetime) -> bool:
         """Remember how it ended."""
         run = self._runs[number]
         self._runs[number] = RunRecord(session, number, run.admitted, run.started, outcome, finished)
+        return run.finished is None
 
     def runs(self, session: str) -> tuple[RunRecord, ...]:
         """The runs."""

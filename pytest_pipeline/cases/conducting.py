@@ -196,9 +196,9 @@ class Conductor:
         expected = [key_of(session, case) for case in self._cases.values() if case.run == run]
         found = [ended[key].outcome if key in ended else Outcome.RUNNING for key in expected]
         outcome = run_outcome([*found, *[Outcome.FAILED] * len(self.unreadable)])
-        self.pipeline.finish_run(run, outcome)
+        if self.pipeline.finish_run(run, outcome):
+            self._tell_that_it_finished(RunFinished(session, run, str(outcome)))
         self._finished_runs.add(run)
-        self._tell_that_it_finished(RunFinished(session, run, str(outcome)))
         self._stop_when_enough()
 
     def _tell_that_it_finished(self, event: RunFinished) -> None:

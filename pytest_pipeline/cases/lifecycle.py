@@ -22,7 +22,7 @@ from pytest_pipeline.cases.reported import what_was_reported
 from pytest_pipeline.errors import PipelineError, TaskFailure
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.junit import PREFIX, REPORT, testcase_properties
-from pytest_pipeline.record.model import Outcome, TaskRunRecord
+from pytest_pipeline.record.model import FINAL_STATE, Outcome, TaskRunRecord
 from pytest_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -175,9 +175,21 @@ class Lifecycle:
             return False
         if found.outcome is Outcome.FAILED and self.settings.fresh_failures:
             return False
+        if item.case.task == FINAL_STATE and self._is_of_the_past(found):
+            return False
         item.recalled = found
         self._outcome = found.outcome
         return True
+
+    def _is_of_the_past(self, final: TaskRunRecord) -> bool:
+        """Whether something was merged after a final state was looked at, so that it has to be looked at again."""
+        from pytest_pipeline.execution.layout import run_prefix
+
+        seen, pipeline = final.attempts[-1].properties.get("commit"), self.pipeline
+        over = {run.number for run in pipeline.store.runs(pipeline.session) if run.outcome is Outcome.PASSED}
+        if seen is None or final.key.run in over:
+            return False
+        return pipeline.forge.branch_head(f"{run_prefix(pipeline.session, final.key.run)}/base") != seen
 
     def skip_if_needed(self, item: CaseItem) -> None:
         """Skip an item whose dependencies are not met, that the plan calls completed, or that nobody pays for."""

@@ -43,6 +43,7 @@ def recalled(config: pytest.Config, settings: Settings) -> Settings:
     except PipelineError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[NOTES] = found.notes
-    if hasattr(config.option, "count"):
-        config.option.count = found.settings.count  # pytest-repeat's too
+    for name in ("count", "repeat_scope"):
+        if hasattr(config.option, name):
+            setattr(config.option, name, getattr(found.settings, name))  # pytest-repeat's too
     return found.settings

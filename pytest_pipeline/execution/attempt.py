@@ -93,7 +93,7 @@ class Attempt:
 
     def _admission(self) -> AttemptId:
         """The attempt as the store admits it."""
-        return self.pipeline.store.admit_attempt(self.key, self.title, now())
+        return self.pipeline.store.admit_attempt(self.key, self.title, now(), self.facts)
 
     def note(self) -> None:
         """Write what is known so far, for other processes and for the case that this one does not live to the end."""

@@ -114,7 +114,7 @@ class GitHubGround:
         findings = self.examine(connection, git, wish)
         if not all(finding.ok for finding in findings):
             raise SettingsError("\n".join(str(finding) for finding in findings if not finding.ok))
-        source, base = known_mirror(wish, layout) or self._source(connection.remote(git), layout)
+        source, base = known_mirror(wish, layout) or self._source(connection.remote(git), layout, wish.start)
         forge = connection.forge(Repository.create(layout.hosted, alternates=[source.objects]))
         target = self.checkout or Target(self.name, base, False, None, self.place)
         return Plot(replace(target, name=self.name), source, base, forge, (*self.notes(), *_told(findings)))
@@ -149,12 +149,12 @@ class GitHubGround:
         """The repository as the record shows it; its host where that is not github.com."""
         return self.address.web_url.partition("://")[2].removeprefix("github.com/")
 
-    def _source(self, remote: Remote, layout: Layout) -> tuple[Repository, str]:
+    def _source(self, remote: Remote, layout: Layout, start: str) -> tuple[Repository, str]:
         if self.checkout is not None:
-            return mirror(self.checkout, layout, self.settings.author)
-        commit = remote.resolve(self.base)
+            return mirror(self.checkout.at(start), layout, self.settings.author)
+        commit = remote.resolve(wanted := start or self.base)
         if commit is None:
-            missing = f"branch, tag or full commit id {self.base}" if self.base else "commit yet"
+            missing = f"branch, tag or full commit id {wanted}" if wanted else "commit yet"
             raise SettingsError(
                 f"{self.address.web_url} has no {missing}. Push it there, or name another one with --base-commit."
             )

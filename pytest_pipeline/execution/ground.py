@@ -108,7 +108,7 @@ class _GroundHere:
     forge: Forge | None
 
     def prepare(self, layout: Layout, wish: Wish, on_wait: Callable[[ForgeWaiting], None]) -> Plot:
-        source, base = known_mirror(wish, layout) or mirror(self.target, layout, self.author)
+        source, base = known_mirror(wish, layout) or mirror(self.target.at(wish.start), layout, self.author)
         return Plot(self.target, source, base, self.forge or LocalForge(layout.forge))
 
     def close(self) -> None:

@@ -43,6 +43,7 @@ class Handover:
         state: the state directory; empty for a worker that makes one of its own.
         scratch: the scratch directory of the process that has opened the session; empty likewise.
         machine: where that process is, see :func:`~pytest_pipeline.host.machine.machine`.
+        opener: the pytest that has opened it, see :func:`~pytest_pipeline.execution.holding.opener_of`.
         repository: address of the repository on GitHub; empty for other forges.
         token: for it; empty for other forges.
         source: where the token was found.
@@ -52,6 +53,7 @@ class Handover:
     state: str
     scratch: str
     machine: str
+    opener: str
     repository: str = ""
     token: str = field(default="", repr=False)
     source: str = ""
@@ -129,7 +131,7 @@ def join_session(
         undo.callback(store.close)
         record = store.session(handover.session)
         _refuse_other_plans(record, plans)
-        place = join_workers(layout)
+        place = join_workers(layout, store, handover.opener)
         undo.callback(place.close)
         base = record.facts["base_commit"]
         if forge is None and handover.token:

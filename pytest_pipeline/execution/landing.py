@@ -59,7 +59,10 @@ class Landing:
         self._land_commit(commit, tree)
 
     def _land_commit(self, commit: str, tree: str) -> None:
-        pull_request = self._published(commit)
+        self._finish(self._published(commit), commit, tree)
+
+    def _finish(self, pull_request: PullRequest, commit: str, tree: str) -> None:
+        """Merge a pull request that waits for nothing else, or leave it open as asked, and prove it."""
         if not self.settings.auto_merge:
             with self.steps.step("outcome"):
                 self._confirm_open(commit)
@@ -90,13 +93,25 @@ class Landing:
                 raise ForgeError(
                     f"The pull request {found.url} was closed meanwhile. Look who did that, and start anew."
                 )
-        if found is None or found.state is PullRequestState.OPEN:
+            moved = found is not None and found.state is PullRequestState.OPEN and self._was_moved(commit)
+        if found is None or (found.state is PullRequestState.OPEN and not moved):
             self._land_commit(commit, tree or "")
+            return
+        if moved:
+            with self.steps.step("checks"):
+                request = MergeRequest(self.settings.merge_method, commit, self.run.sync(), self.message())
+                updated = self._updated(found, request)  # refuses what is neither ours nor ours brought up to date
+            self._finish(updated, updated.head, tree or "")
             return
         with self.steps.step("merge"):
             self._clean_up(found)
         with self.steps.step("outcome"):
             self._confirm_merged(tree)
+
+    def _was_moved(self, commit: str) -> bool:
+        """Whether the branch is at another commit than ours, as where rules demand that it is up to date."""
+        head = self.run.forge.branch_head(self.branch)
+        return head is not None and head != commit
 
     def _published(self, commit: str) -> PullRequest:
         """The pull request of a commit, which waits for nothing but its merge."""
@@ -116,6 +131,7 @@ class Landing:
 
     def _clean_up(self, merged: PullRequest) -> None:
         self._note(merged)
+        self.note()  # so that the run's final state knows the merge, whatever becomes of this attempt
         self.run.forge.delete_branch(self.branch, merged.head)
 
     def message(self) -> str:

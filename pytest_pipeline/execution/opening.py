@@ -28,6 +28,7 @@ from pytest_pipeline.execution.resuming import (
     selection_fact,
     tasks_fact,
 )
+from pytest_pipeline.execution.standing import confirm_bases
 from pytest_pipeline.execution.steps import Observer, now
 from pytest_pipeline.execution.target import Target
 from pytest_pipeline.execution.workspace import Workspaces
@@ -43,6 +44,10 @@ from pytest_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_pipeline.execution.github_ground import GitHubGround
+
+
+_MAY_CHANGE = ("agent_version", "versions", "max_cost")
+"""Facts of a session that may be others when it is taken up again: the record then holds both."""
 
 
 class Case(Protocol):
@@ -158,16 +163,16 @@ def open_session(
     chosen = [settings.with_plan(plan.options.values) for plan in plans.values()]
     cast = choose_cast(settings, plans, agents)
     first = rootdir / next(iter(plans))
-    base = _one_base(chosen, plans)
+    base = None if settings.resume is not None else _one_base(chosen, plans)  # else it is the record's
     with ExitStack() as undo:
         ground = _ground(prepared, settings, base, first.parent, rootdir, forge)
         undo.callback(ground.close)
         layout = prepared.layout if prepared is not None else _layout(settings, first, rootdir)
         undo.callback(remove, str(layout.scratch))
-        held = hold_session(layout, resumes=settings.resume is not None)
-        undo.callback(held.close)
         store = Store.open(settings.store or layout.store_url)
         undo.callback(store.close)
+        held = hold_session(layout, store)
+        undo.callback(held.close)
         before = store.session(layout.session) if settings.resume is not None else None
         start = before.facts["base_commit"] if before else ""
         wish = _wish(settings, plans, layout.session, task_runs, start)
@@ -184,7 +189,7 @@ def open_session(
             observer=observer,
             workspaces=Workspaces(layout.scratch, settings.max_workspaces),
             plans=plans,
-            let_go=both(ground.close, held.close),
+            let_go=both(ground.close, held.session.close),
             resumed=before is not None,
         )
         facts = {
@@ -200,10 +205,11 @@ def open_session(
             "tasks": tasks_fact((case.plan, case.batch, case.task) for case in selection.values()),
             "conditions": conditions_fact(settings),
         }
-        _admit(pipeline, facts, before)
         readable = [] if cast.names == [REFERENCE] else _readable_references(plans, rootdir, plot)
+        notes = _admit(pipeline, facts, before)
         undo.pop_all()
-    return Opened(pipeline, plot.target, facts, (*cast.notes, *plot.notes), tuple(readable))
+        held.workers.close()
+    return Opened(pipeline, plot.target, facts, (*cast.notes, *plot.notes, *notes), tuple(readable))
 
 
 def _ground(
@@ -214,21 +220,28 @@ def _ground(
     return prepared.ground.at(base, plans, rootdir)
 
 
-def _admit(pipeline: Pipeline, facts: Mapping[str, str], before: SessionRecord | None) -> None:
-    """Write the session down; one that is taken up must be the same, and what its last process left is swept."""
+def _admit(pipeline: Pipeline, facts: Mapping[str, str], before: SessionRecord | None) -> list[str]:
+    """Write the session down; one that is taken up must be the same, and what its last process left is swept.
+
+    Returns:
+        What is different from its last process.
+    """
     store, session, at, settings = pipeline.store, pipeline.session, now(), pipeline.settings
     mine = Invocation(0, at, gethostname(), os.getpid(), str(pipeline.layout.scratch))
     if before is None:
-        store.open_session(SessionRecord(session, at, settings.required, settings.count, facts))
-        store.begin_invocation(session, mine)
-        return
+        store.open_session(SessionRecord(session, at, settings.required, settings.count, facts), mine)
+        return []
     refuse_other_work(before, facts)
+    confirm_bases(pipeline)
     sweep_scratch(store.invocations(session), mine.host)
     store.begin_invocation(session, mine, resumes="The process that did this is gone; the session was taken up again.")
-    for name in ("agent_version", "versions"):
-        if facts.get(name, "") not in before.facts.get(name, "").split("; "):
-            store.fact(session, name, facts[name])
+    changed = [name for name in _MAY_CHANGE if facts.get(name, "") != before.facts.get(name, "").split("; ")[-1]]
+    for name in changed:
+        store.fact(session, name, facts.get(name, "none"))
     store.fact(session, "resumed", at.isoformat(timespec="seconds"))
+    return [
+        f"{name} is {facts.get(name, 'none')} from now on, it was {before.facts.get(name, 'none')}" for name in changed
+    ]
 
 
 def _wish(settings: Settings, plans: Mapping[str, Plan], session: str, task_runs: int | None, start: str) -> Wish:
@@ -238,7 +251,7 @@ def _wish(settings: Settings, plans: Mapping[str, Plan], session: str, task_runs
         task_runs=len(tasks) * settings.count if task_runs is None else task_runs,
         merge_methods=tuple(sorted({each.merge_method for each in own if each.auto_merge})),
         checks=tuple(sorted({each.checks for each in own})),
-        prefix=run_prefix(session, 1),
+        prefix=run_prefix(session, 0 if start else 1),  # what is asked for must not be there yet
         start=start,
     )
 

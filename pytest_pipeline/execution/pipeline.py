@@ -12,6 +12,7 @@ from pytest_pipeline.agents.base import Agent
 from pytest_pipeline.errors import ForgeError
 from pytest_pipeline.execution.layout import Layout, run_prefix
 from pytest_pipeline.execution.steps import Observer, now
+from pytest_pipeline.execution.unlanded import unlanded
 from pytest_pipeline.execution.workspace import Workspaces
 from pytest_pipeline.forges.base import Forge, Paced
 from pytest_pipeline.host.git import Repository
@@ -128,15 +129,26 @@ class Pipeline:
             return partial(self.store.alone, f"merge into {branch}")
         return partial(held, self.layout.run_lock(number))
 
-    def finish_run(self, number: int, outcome: Outcome) -> None:
+    def finish_run(self, number: int, outcome: Outcome) -> bool:
         """Write how a run ended, and let go of its objects: what was merged is on the forge.
 
-        Those of an interrupted run stay, for who takes the session up again.
+        Those of a run that was interrupted, or that holds a verified commit which was not landed for no fault of its
+        task, stay for who takes the session up again.
+
+        Returns:
+            Whether it had not ended before, in an earlier process of the session.
         """
-        self.store.finish_run(self.session, number, outcome, now())
+        ends = self.store.finish_run(self.session, number, outcome, now())
         self._runs.pop(number, None)
-        if outcome is not Outcome.INTERRUPTED:
+        self._let_go_of_run(number, outcome)
+        return ends
+
+    def _let_go_of_run(self, number: int, outcome: Outcome) -> None:
+        if outcome is Outcome.PASSED or (outcome is not Outcome.INTERRUPTED and not self._holds_unlanded(number)):
             self._let_go(self.layout.run_store(number))
+
+    def _holds_unlanded(self, number: int) -> bool:
+        return any(unlanded(each.attempts) for each in self.store.task_runs(self.session, number))
 
     def _let_go(self, run_store: Path) -> None:
         if self.owns and run_store.is_dir() and not self.workspaces.needs(run_store):
@@ -152,12 +164,13 @@ class Pipeline:
 
     def _let_go_of_runs(self) -> None:
         """Those that have not ended stay where the session was opened, for who takes it up again."""
-        unended = (Outcome.RUNNING, Outcome.INTERRUPTED)
-        runs = () if self.is_guest or not self.owns else self.store.runs(self.session)
-        staying = {self.layout.run_store(run.number) for run in runs if run.outcome in unended}
-        for run_store in self.layout.run_stores():
-            if run_store not in staying:
+        if self.is_guest:
+            for run_store in self.layout.run_stores():
                 self._let_go(run_store)
+        elif self.owns:
+            for run in self.store.runs(self.session):
+                if run.outcome is not Outcome.RUNNING:
+                    self._let_go_of_run(run.number, run.outcome)
 
     def shown(self, path: Path) -> str:
         """A path as messages show it: relative to the rootdir where it lies below it."""

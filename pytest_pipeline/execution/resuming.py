@@ -11,9 +11,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from pytest_pipeline.errors import SettingsError
 from pytest_pipeline.options import BY_NAME
+from pytest_pipeline.record.costs import limit
 from pytest_pipeline.record.database import Database, sqlite_file
 from pytest_pipeline.record.model import Outcome, SessionRecord
 from pytest_pipeline.record.store import Store
@@ -29,23 +31,23 @@ HARMLESS = frozenset(
         "forge_time",
         "claude_path",
         "keep_workspaces",
-        "max_workspaces",
-        "max_transcript",
         "max_cost",
         "history",
         "live",
         "report",
         "agent_retries",
-        "record_url",
     }
 )
-"""Settings that change how a session is worked on, and not what its runs are."""
+"""Options that change how a session is worked on, and not what its runs are."""
 
 _HOW_MANY = frozenset({"count", "repeat_scope", "until_consecutive", "history", "count_history", "base", "repo"})
 """Settings that do not change what one run is; the repository is told apart by its name, and may move on."""
 
 _NEVER_KEPT = frozenset({"store", "state_dir", "resume", "fresh_failures", "explicit"})
 """Where the record is and what is done with it; a store's URL may hold a password."""
+
+
+_NOTHING_HERE = "There is no session to resume: nothing was recorded here. Start one without --resume."
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def recall(settings: Settings, default_store: str) -> Recalled:
     url = settings.store or default_store
     file = sqlite_file(url)
     if (file is not None and not file.exists()) or not Database.is_made(url):
-        raise SettingsError("There is no session to resume: nothing was recorded here. Start one without --resume.")
+        raise SettingsError(_NOTHING_HERE)
     with Store.open(url) as store:
         record = _chosen(store, settings)
     try:
@@ -124,6 +126,8 @@ def recall(settings: Settings, default_store: str) -> Recalled:
 
 def _chosen(store: Store, settings: Settings) -> SessionRecord:
     known = store.sessions()
+    if not known:
+        raise SettingsError(_NOTHING_HERE)
     if settings.resume == LATEST:
         for record in reversed(known):
             if _has_work(store, record, settings):
@@ -146,7 +150,19 @@ def _chosen(store: Store, settings: Settings) -> SessionRecord:
 def _has_work(store: Store, record: SessionRecord, settings: Settings) -> bool:
     if is_unfinished(store, record):
         return True
-    return settings.fresh_failures and any(each.outcome is Outcome.FAILED for each in store.task_runs(record.id))
+    outcomes = {each.outcome for each in store.task_runs(record.id)}
+    if settings.fresh_failures and Outcome.FAILED in outcomes:
+        return True
+    return Outcome.SKIPPED in outcomes and _pays_more(store, record, settings)
+
+
+def _pays_more(store: Store, record: SessionRecord, settings: Settings) -> bool:
+    """Whether a session that had cost too much may cost more now."""
+    allowed = record.facts.get("max_cost", "").split("; ")[-1]
+    if not allowed or "max_cost" not in settings.explicit:
+        return False
+    spent, now = store.cost(record.id), settings.max_cost
+    return spent >= Decimal(allowed) and (now is None or limit(now) > spent)
 
 
 def is_unfinished(store: Store, record: SessionRecord) -> bool:
@@ -161,7 +177,7 @@ def is_unfinished(store: Store, record: SessionRecord) -> bool:
 
 
 def _differences(recorded: Settings, anew: Settings, session: str) -> tuple[str, ...]:
-    """Notes on harmless differences.
+    """Notes on harmless differences, and on what ini files say differently, which does not count.
 
     Raises:
         SettingsError: another one.
@@ -178,10 +194,16 @@ def _differences(recorded: Settings, anew: Settings, session: str) -> tuple[str,
                 f"same any more. Leave {flag} out, or start a new session."
             )
         notes.append(f"{flag} is {_shown(now)} from now on, it was {_shown(before)}")
+    for name in sorted(BY_NAME.keys() - _NEVER_KEPT - anew.explicit - recorded.explicit):
+        before, now = getattr(recorded, name), getattr(anew, name)
+        if before != now:
+            notes.append(f"pipeline_{name} is {_shown(now)} now; this session goes on with {_shown(before)}")
     return tuple(notes)
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

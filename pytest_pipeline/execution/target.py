@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_pipeline.errors import SettingsError
@@ -37,6 +37,21 @@ class Target:
     dirty: bool
     source: Repository | None
     checkout: Repository | None = None
+
+    def at(self, commit: str) -> Target:
+        """The same with that starting commit, as a session has it that goes on; empty: as it is.
+
+        Raises:
+            SettingsError: the commit is gone.
+        """
+        if not commit or self.source is None or not self.base:
+            return self
+        if self.source.resolve(commit) is None:
+            raise SettingsError(
+                f"The session cannot go on: the commit {commit}, which its runs start from, is gone from {self.name}. "
+                "Bring it back, for example with `git fetch`, or start a new session."
+            )
+        return replace(self, base=commit)
 
 
 def find_target(repo: str | None, base: str | None, plans: Path, rootdir: Path) -> Target:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_pipeline.errors import FailureKind
 from pytest_pipeline.execution.pipeline import Pipeline, Run
+from pytest_pipeline.execution.unlanded import unlanded
 from pytest_pipeline.forges.base import PullRequestState
-from pytest_pipeline.record.model import AttemptRecord, Outcome, TaskRunKey
+from pytest_pipeline.record.model import Outcome, TaskRunKey
 
-_NOT_THE_TASKS_FAULT = (FailureKind.INFRASTRUCTURE, FailureKind.FORGE)
 _OF_THE_AGENT = ("cost_usd", "cost_estimated", "turns", "tokens", "denied_tools", "agent_survivors")
 """Facts that are told once, by the attempt whose agent it was."""
 
@@ -26,7 +25,7 @@ class Verified:
         commit: the commit.
         tree: its tree; None: its objects are gone, but the forge has merged it.
         facts: what the record says of the attempt that made it.
-        failed: whether that attempt has failed; else it was interrupted.
+        failed: whether a new attempt lands it; else the one that was interrupted goes on.
     """
 
     commit: str
@@ -36,7 +35,7 @@ class Verified:
 
 
 def find_verified(pipeline: Pipeline, run: Run, key: TaskRunKey) -> Verified | None:
-    """The commit of the last attempt at a task run, if that ended before it was landed; None: the task is done anew.
+    """The commit of an attempt at a task run that ended before it was landed; None: the task is done anew.
 
     Args:
         pipeline: the session.
@@ -47,10 +46,10 @@ def find_verified(pipeline: Pipeline, run: Run, key: TaskRunKey) -> Verified | N
         ForgeError: the forge does not answer.
     """
     attempts = pipeline.store.attempts(key)
-    if not attempts or not _may_go_on(attempts[-1]):
+    made = unlanded(attempts)
+    if made is None:
         return None
-    last = attempts[-1]
-    facts, failed = dict(last.properties), last.outcome is Outcome.FAILED
+    facts, failed = dict(made.properties), made is not attempts[-1] or made.outcome is not Outcome.INTERRUPTED
     if failed:
         facts = {name: value for name, value in facts.items() if name not in _OF_THE_AGENT}
     commit, branch = facts["commit"], facts["branch"]
@@ -62,8 +61,3 @@ def find_verified(pipeline: Pipeline, run: Run, key: TaskRunKey) -> Verified | N
     if found is not None and found.state is PullRequestState.MERGED:
         return Verified(commit, None, facts, failed)
     return None
-
-
-def _may_go_on(last: AttemptRecord) -> bool:
-    blameless = last.outcome is Outcome.INTERRUPTED or last.failure_kind in _NOT_THE_TASKS_FAULT
-    return blameless and {"commit", "branch", "parent_commit"} <= last.properties.keys()

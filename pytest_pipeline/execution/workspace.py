@@ -15,6 +15,8 @@ from pytest_pipeline.errors import HostError
 from pytest_pipeline.host.git import Repository
 from pytest_pipeline.host.git_work_tree import remove
 
+_SMALL_FILE = 64 * 1024
+
 
 class WorkspaceError(HostError):
     """The agent has replaced its workspace by something else."""
@@ -93,6 +95,12 @@ def _small_text(path: Path) -> str:
         return file.read(200).decode("utf-8", "replace").strip()
 
 
+def _is_full(place: Path) -> bool:
+    """Whether not even a small file fits there any more."""
+    found = os.statvfs(place)
+    return found.f_bavail * found.f_frsize < _SMALL_FILE or (found.f_files > 0 and found.f_favail == 0)
+
+
 class Workspaces:
     """The workspaces of one process.
 
@@ -110,7 +118,22 @@ class Workspaces:
         self.kept: list[Path] = []
 
     def lease(self, store: Repository, commit: str, branch: str) -> Workspace:
-        """A work tree at ``commit`` with a new ``.git`` that borrows the run's objects, on a branch of that name."""
+        """A work tree at ``commit`` with a new ``.git`` that borrows the run's objects, on a branch of that name.
+
+        Raises:
+            HostError: it cannot be made; says so where the disk is full, which git does not.
+        """
+        try:
+            return self._leased(store, commit, branch)
+        except (HostError, OSError) as error:
+            if _is_full(self._scratch):
+                raise HostError(
+                    f"There is no room for a workspace in {self._scratch}: the disk is full. Free space there, or set "
+                    "TMPDIR to another place."
+                ) from error
+            raise
+
+    def _leased(self, store: Repository, commit: str, branch: str) -> Workspace:
         place = self._free.pop() if self._free else self._new_place()
         try:
             return self._furnish(place, store, commit, branch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from pytest_pipeline.forges import local_merging
 from pytest_pipeline.forges.base import ChecksRule, Draft, MergeRequest, PullRequest, PullRequestState
 from pytest_pipeline.forges.leftovers import PREFIX, Leftover, OpenPullRequest, gather, refuse_kept
 from pytest_pipeline.forges.local_ledger import Intent, Ledger, Row
+from pytest_pipeline.forges.local_locks import past_dead_locks
 from pytest_pipeline.host.git import RefUpdate, Repository
 
 
@@ -59,6 +60,12 @@ class LocalForge:
     def _git(self) -> Repository:
         return Repository(self._root)
 
+    def _update(self, updates: Sequence[RefUpdate]) -> bool:
+        return past_dead_locks(self._root, lambda: self._git.update_refs(updates))
+
+    def _push(self, commit: str, branch: str, source: Repository) -> None:
+        past_dead_locks(self._root, lambda: source.push(self.push_url, commit, branch, expected=None))
+
     @_told_as_forge_error()
     def ensure_base(self, branch: str, commit: str, source: Repository) -> None:
         """Make sure that ``branch`` exists; a new one starts at ``commit``, whose objects lie in ``source``."""
@@ -66,10 +73,10 @@ class LocalForge:
         if self.branch_head(branch) is not None:
             return
         if self._git.resolve(commit) == commit:
-            self._git.update_refs([RefUpdate(_ref(branch), commit, None)])
+            self._update([RefUpdate(_ref(branch), commit, None)])
             return
         try:
-            source.push(self.push_url, commit, branch, expected=None)
+            self._push(commit, branch, source)
         except HostError:
             if self.branch_head(branch) is None:  # otherwise another process was faster
                 raise
@@ -86,7 +93,7 @@ class LocalForge:
         Raises:
             ForgeError: the branch is at another commit, or the push is refused.
         """
-        source.push(self.push_url, commit, branch, expected=None)
+        self._push(commit, branch, source)
 
     @_told_as_forge_error()
     def fetch(self, branch: str, target: Repository) -> None:
@@ -130,8 +137,18 @@ class LocalForge:
         return self.find_pull_request(pull_request.branch) or pull_request
 
     def update(self, pull_request: PullRequest, request: MergeRequest) -> PullRequest:
-        """No rule here wants a head that is up to date with its base: it stays as it is."""
-        return self.find_pull_request(pull_request.branch) or pull_request
+        """No rule here wants a head that is up to date with its base: it stays as it is.
+
+        Raises:
+            BaseMovedError: the head is another commit, which nobody of us has made.
+        """
+        found = self.find_pull_request(pull_request.branch) or pull_request
+        if found.state is PullRequestState.OPEN and found.head != request.head:
+            raise BaseMovedError(
+                f"The branch {found.branch} is at {found.head}, expected was {request.head}. Look who moved it, and "
+                "start again."
+            )
+        return found
 
     @_told_as_forge_error()
     def merge(self, pull_request: PullRequest, request: MergeRequest) -> PullRequest:
@@ -158,7 +175,7 @@ class LocalForge:
         merge_commit = local_merging.make(self._git, request)
         intent = Intent(request.head, request.base, merge_commit)
         self._ledger.intend(row.number, intent)
-        moved = self._git.update_refs(
+        moved = self._update(
             [
                 RefUpdate(_ref(row.branch), request.head, request.head),
                 RefUpdate(_ref(row.base), merge_commit, request.base),
@@ -207,7 +224,7 @@ class LocalForge:
         """
         row = self._ledger.newest(branch)
         still_open = row is not None and self._settled(row).state is PullRequestState.OPEN
-        if self.branch_head(branch) is not None and not self._git.update_refs([RefUpdate(_ref(branch), None, head)]):
+        if self.branch_head(branch) is not None and not self._update([RefUpdate(_ref(branch), None, head)]):
             found = self.branch_head(branch)
             if found is not None:
                 raise ForgeError(f"{branch} is at {found}, not at {head}, so it was not deleted. Look what moved it.")

@@ -29,6 +29,8 @@ _ANOTHER = "Move it away, or name another store with --pipeline-store URL."
 _ALONE = sa.text(f"SELECT pg_advisory_xact_lock({0x7079_7470_6970_6532})")
 
 _LOCK = sa.text("SELECT pg_advisory_lock(CAST(:key AS bigint))")
+_TRY = sa.text("SELECT pg_try_advisory_lock(CAST(:key AS bigint))")
+_TRY_SHARED = sa.text("SELECT pg_try_advisory_lock_shared(CAST(:key AS bigint))")
 
 # What SQLite says, what it means, what to do.
 _MEANINGS = (
@@ -118,14 +120,29 @@ class Database:
 
         It is a lock of a connection of its own, so it dies with its holder, or with the connection.
         """
-        key = int.from_bytes(sha256(f"pytest-pipeline {name}".encode()).digest()[:8], "big", signed=True)
         with contextlib.ExitStack() as stack:
             with self._told():
-                engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-                connection = stack.enter_context(engine.connect())
-                stack.callback(connection.invalidate)  # its end is what frees the lock, however this ends
-                connection.execute(_LOCK, {"key": key})
+                self._of_its_own(stack).execute(_LOCK, {"key": _key(name)})
             yield
+
+    def take(self, name: str, *, shared: bool) -> contextlib.ExitStack | None:
+        """The same lock, if it can be had at once; it is held until what is returned is closed. None: it is taken.
+
+        Args:
+            name: what is done.
+            shared: let others share it, who say so too.
+        """
+        with contextlib.ExitStack() as stack, self._told():
+            connection = self._of_its_own(stack)
+            if connection.execute(_TRY_SHARED if shared else _TRY, {"key": _key(name)}).scalar_one():
+                return stack.pop_all()
+        return None
+
+    def _of_its_own(self, stack: contextlib.ExitStack) -> sa.Connection:
+        """A connection whose end frees its locks, however that comes about."""
+        connection = stack.enter_context(self._engine.execution_options(isolation_level="AUTOCOMMIT").connect())
+        stack.callback(connection.invalidate)
+        return connection
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -238,6 +255,11 @@ class Database:
             connection.execute(
                 schema.store.insert().values(version=schema.VERSION, made_by=f"pytest-pipeline {__version__}")
             )
+
+
+def _key(name: str) -> int:
+    """What PostgreSQL knows a lock by."""
+    return int.from_bytes(sha256(f"pytest-pipeline {name}".encode()).digest()[:8], "big", signed=True)
 
 
 def sqlite_file(url: str) -> Path | None:

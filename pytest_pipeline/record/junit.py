@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from pytest_pipeline.record.costs import cost_of
 from pytest_pipeline.record.criterion import Verdict
+from pytest_pipeline.record.draws import draws
 from pytest_pipeline.record.evidence import anytime_lower_bound, lower_bound
 from pytest_pipeline.record.model import SessionRecord, TaskRunRecord
 from pytest_pipeline.record.selection import ITEMS, SELECTED
@@ -67,6 +68,7 @@ TESTCASE_PROPERTIES: Mapping[str, str] = MappingProxyType(
         "batch": "the batch in the plan",
         "task": "the task in the batch, or final-state",
         "attempt": "number of the attempt that decided",
+        "draws": "attempts in which an agent had begun, where there are several: more than one is a second chance",
         "cost_usd_all_attempts": "what all attempts so far cost together, where there are several",
         "outcome": "passed, failed, skipped, completed, interrupted or running",
         "failure_kind": "whose fault the failure is",
@@ -155,8 +157,10 @@ def testcase_properties(session: SessionRecord, task_run: TaskRunRecord) -> tupl
         known |= last.properties
         known["attempt"] = str(last.number)
         costs = [cost for attempt in task_run.attempts if (cost := cost_of(attempt.properties)) is not None]
-        if costs and len(task_run.attempts) > 1:
-            known["cost_usd_all_attempts"] = str(sum(costs))
+        if len(task_run.attempts) > 1:
+            known["draws"] = str(draws(task_run.attempts))
+            if costs:
+                known["cost_usd_all_attempts"] = str(sum(costs))
         if last.failure_kind is not None:
             known["failure_kind"] = str(last.failure_kind)
     known |= {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -66,8 +66,20 @@ def matrix(runs: Sequence[RunRecord], task_runs: Sequence[TaskRunRecord], width:
     numbers = [run.number for run in ordered]
     lines = [line for block in _blocks(numbers, plans, width) for line in _block(*block, plans, whole, width)]
     used = {outcome for rows in plans.values() for row in rows for outcome in row.outcomes.values()}
-    legend = "  ".join(f"{symbol} {WORDS[outcome]}" for outcome, symbol in SYMBOLS.items() if outcome in used)
-    return [*lines, Line(legend)] if lines else []
+    legend = [f"{symbol} {WORDS[outcome]}" for outcome, symbol in SYMBOLS.items() if outcome in used]
+    return [*lines, *_in_lines(legend, width)] if lines else []
+
+
+def _in_lines(parts: Iterable[str], width: int) -> Iterator[Line]:
+    """The parts in as few lines as hold them."""
+    line = ""
+    for part in parts:
+        longer = f"{line}  {part}" if line else part
+        if line and columns_of(longer) > width:
+            yield Line(line)
+            longer = part
+        line = longer
+    yield Line(line)
 
 
 def task_names(task_runs: Iterable[TaskRunRecord]) -> dict[TaskKey, str]:

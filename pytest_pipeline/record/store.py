@@ -6,10 +6,10 @@ Imported late by those who need it, because it brings SQLAlchemy with it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
 from decimal import Decimal
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from pytest_pipeline.errors import FailureKind, StoreError
 from pytest_pipeline.record import reading, writing
@@ -77,6 +77,23 @@ class Store:
         """
         return self._database.alone(name)
 
+    def take(self, name: str, *, shared: bool = False) -> ExitStack | None:
+        """The lock of that name, if it can be had at once; it is held until it is closed, or its holder is gone.
+
+        Only for a store that spans machines.
+
+        Args:
+            name: what is done.
+            shared: let others share it, who say so too.
+
+        Returns:
+            None: another holder has it.
+
+        Raises:
+            StoreError: the database cannot be reached.
+        """
+        return self._database.take(name, shared=shared)
+
     def close(self) -> None:
         """Close the database; the store cannot be used afterwards."""
         self._database.close()
@@ -91,20 +108,24 @@ class Store:
 
     # Sessions
 
-    def open_session(self, session: SessionRecord) -> None:
+    def open_session(self, session: SessionRecord, invocation: Invocation | None = None) -> None:
         """Admit a session with its facts; once more with the same values does nothing.
+
+        Args:
+            session: the session.
+            invocation: the pytest that opens it, so that whoever finds the session knows where that left something.
 
         Raises:
             StoreError: another session has this id.
         """
         with self._database.writing(durable=True) as connection:
-            writing.open_session(connection, session)
+            writing.open_session(connection, session, invocation)
 
     def fact(self, session: str, name: str, value: str) -> None:
         """Add a fact to a session.
 
-        A fact that is told again with another value keeps both, joined by ``; ``: that an agent's version changed
-        in the middle of a session is what a reader must see.
+        A fact that is told again with another value than the last one keeps both, joined by ``; ``: that an agent's
+        version changed in the middle of a session is what a reader must see.
         """
         with self._database.writing() as connection:
             writing.add_fact(connection, session, name, value)
@@ -124,8 +145,8 @@ class Store:
         Args:
             session: id of the session.
             invocation: the pytest; its number is given here.
-            resumes: why attempts that are under way are not: a sentence. The session, and its runs that have not
-                succeeded, are under way again. Empty: the session is a new one.
+            resumes: why attempts that are under way are not: a sentence. The session, and its interrupted runs, are
+                under way again. Empty: the session is a new one.
 
         Returns:
             The number of the invocation, from 1.
@@ -176,14 +197,17 @@ class Store:
         with self._database.writing(durable=True) as connection:
             return writing.admit_run(connection, session, number, started)
 
-    def finish_run(self, session: str, number: int, outcome: Outcome, finished: datetime) -> None:
+    def finish_run(self, session: str, number: int, outcome: Outcome, finished: datetime) -> bool:
         """Write how a run ended; once more with the same outcome does nothing.
+
+        Returns:
+            Whether it had not ended before.
 
         Raises:
             StoreError: it was not admitted, or has ended already with another outcome.
         """
         with self._database.writing() as connection:
-            writing.finish_run(connection, session, number, outcome, finished)
+            return writing.finish_run(connection, session, number, outcome, finished)
 
     def runs(self, session: str) -> tuple[RunRecord, ...]:
         """The runs of a session in the order of admission."""
@@ -192,19 +216,24 @@ class Store:
 
     # Task runs and their attempts
 
-    def admit_attempt(self, key: TaskRunKey, title: str, started: datetime) -> AttemptId:
+    def admit_attempt(
+        self, key: TaskRunKey, title: str, started: datetime, properties: Mapping[str, str] = MappingProxyType({})
+    ) -> AttemptId:
         """Admit the next attempt at a task run, durably; the first one makes the task run.
+
+        A run that has failed is under way again.
 
         Args:
             key: the task and its run, which must have been admitted.
             title: the task's title.
             started: when.
+            properties: what is known of it from the beginning, see :meth:`note_attempt`.
 
         Raises:
             StoreError: the run was not admitted.
         """
         with self._database.writing(durable=True) as connection:
-            return writing.admit_attempt(connection, key, title, started)
+            return writing.admit_attempt(connection, key, title, started, properties)
 
     def readmit_attempt(self, key: TaskRunKey) -> AttemptId:
         """Go on, durably, with the last attempt at a task run, which was interrupted.

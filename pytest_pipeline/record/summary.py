@@ -15,6 +15,7 @@ from pytest_pipeline.record.columns import plain, shorten, shorten_left, wrap
 from pytest_pipeline.record.costs import bare, cost_of, shown, usd
 from pytest_pipeline.record.criterion import Verdict
 from pytest_pipeline.record.denials import counted, listed
+from pytest_pipeline.record.draws import draws
 from pytest_pipeline.record.evidence import anytime_lower_bound, lower_bound
 from pytest_pipeline.record.junit import IN_PART
 from pytest_pipeline.record.matrix import WORDS, Line, TaskKey, matrix, natural, ranges, task_names
@@ -148,7 +149,10 @@ class Told:
         yield from self._denied()
         retried = [each for each in self.task_runs if len(each.attempts) > 1]
         if retried:
-            shown = [f"run {each.key.run}, {self._name(each)}: {len(each.attempts)} attempts" for each in retried]
+            shown = [
+                f"run {each.key.run}, {self._name(each)}: {len(each.attempts)} attempts, {_drawn(each)}"
+                for each in retried
+            ]
             yield f"retried: {_listed(shown, 'task run')}"
         if self.verdict.overlapping:
             yield f"overlapping in time: runs {ranges(self.verdict.overlapping)}"
@@ -210,7 +214,7 @@ class Told:
             yield f"cost: unknown ({_count(unknown, 'attempt')})"
 
     def _cost_limit(self) -> Iterator[str]:
-        allowed = usd(self.session.facts.get("max_cost", ""))
+        allowed = usd(self.session.facts.get("max_cost", "").split("; ")[-1])  # one more each time it was changed
         if allowed is not None and self._spent() >= allowed:
             reached = f"{shown(self._spent())} USD of {bare(allowed)} (--max-cost)"
             yield f"cost limit reached: {reached}; no task started after that"
@@ -255,6 +259,12 @@ class Told:
 
     def _attempts(self) -> Iterator[AttemptRecord]:
         return (attempt for each in self.task_runs for attempt in each.attempts)
+
+
+def _drawn(each: TaskRunRecord) -> str:
+    """How many attempts were made after an agent had begun on an earlier one: second chances."""
+    new = draws(each.attempts) - 1
+    return _count(new, "new draw") if new > 0 else "no new draw"
 
 
 def _costs(attempt: AttemptRecord) -> bool:

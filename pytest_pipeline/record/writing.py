@@ -18,8 +18,8 @@ from pytest_pipeline.record.model import AttemptId, Invocation, Outcome, RunReco
 _REPORT = "Please report this; a new session will work."
 
 
-def open_session(connection: sa.Connection, session: SessionRecord) -> None:
-    """Admit a session with its facts; nothing to do where the same one is there."""
+def open_session(connection: sa.Connection, session: SessionRecord, invocation: Invocation | None) -> None:
+    """Admit a session with its facts, and the pytest that opens it; nothing to do where the same one is there."""
     connection.execute(sa.select(schema.store.c.version).with_for_update())  # one at a time: there is no row of it yet
     for known in reading.sessions(connection, session.id):
         if (known.started, known.required, known.count) != (session.started, session.required, session.count):
@@ -29,14 +29,16 @@ def open_session(connection: sa.Connection, session: SessionRecord) -> None:
     connection.execute(schema.session.insert().values(values))
     for name, value in session.facts.items():
         connection.execute(schema.fact.insert().values(session=session.id, name=name, value=value))
+    if invocation is not None:
+        begin_invocation(connection, session.id, invocation)
 
 
 def add_fact(connection: sa.Connection, session: str, name: str, value: str) -> None:
-    """Add a value to the values of a fact."""
+    """Add a value to the values of a fact, unless it is the last one."""
     _lock(connection, session)
     columns = schema.fact.c
-    known = sa.select(columns.id).where(columns.session == session, columns.name == name, columns.value == value)
-    if connection.execute(known).first() is None:
+    told = sa.select(columns.value).where(columns.session == session, columns.name == name)
+    if connection.execute(told.order_by(columns.id.desc())).scalar() != value:
         connection.execute(schema.fact.insert().values(session=session, name=name, value=value))
 
 
@@ -52,10 +54,15 @@ def begin_invocation(connection: sa.Connection, session: str, invocation: Invoca
 
 
 def reopen(connection: sa.Connection, session: str, message: str, at: datetime) -> None:
-    """A session that has ended, or whose process is gone, is under way again, and so are its runs without success."""
+    """A session that has ended, or whose process is gone, is under way again, and so are its interrupted runs.
+
+    A run that has failed is under way again when something is tried in it, see :func:`admit_attempt`.
+    """
     end_running(connection, session, Outcome.INTERRUPTED, FailureKind.INTERRUPTED, message, at)
     unended = {"outcome": str(Outcome.RUNNING), "finished": None}
-    runs = sa.update(schema.run).where(schema.run.c.session == session, schema.run.c.outcome != str(Outcome.PASSED))
+    runs = sa.update(schema.run).where(
+        schema.run.c.session == session, schema.run.c.outcome == str(Outcome.INTERRUPTED)
+    )
     connection.execute(runs.values(unended))
     chosen = sa.update(schema.session).where(schema.session.c.id == session)
     connection.execute(chosen.values(finished=None, streak=None, met=None, exit_code=None))
@@ -73,6 +80,7 @@ def readmit_attempt(connection: sa.Connection, key: TaskRunKey) -> AttemptId:
         raise Refusal(f"no interrupted attempt at task {key.task} of {key.plan}, run {key.run}, is known. {_REPORT}")
     values = {"outcome": str(Outcome.RUNNING), "finished": None, "failure_kind": None, "message": ""}
     connection.execute(sa.update(schema.attempt).where(schema.attempt.c.id == found.id).values(values))
+    _reopen_run(connection, key)
     return AttemptId(found.id, found.number)
 
 
@@ -118,19 +126,23 @@ def admit_run(connection: sa.Connection, session: str, number: int, started: dat
     return reading.runs(connection, session, number)[0]
 
 
-def finish_run(connection: sa.Connection, session: str, number: int, outcome: Outcome, finished: datetime) -> None:
-    """Write the end of a run, once."""
+def finish_run(connection: sa.Connection, session: str, number: int, outcome: Outcome, finished: datetime) -> bool:
+    """Write the end of a run, once; whether it had not ended before."""
     row = _run_row(connection, session, number)
-    _end(connection, schema.run, row, f"run {number} of session {session}", outcome, {"finished": finished})
+    return _end(connection, schema.run, row, f"run {number} of session {session}", outcome, {"finished": finished})
 
 
-def admit_attempt(connection: sa.Connection, key: TaskRunKey, title: str, started: datetime) -> AttemptId:
-    """The next attempt at a task run, which is made where there is none yet."""
+def admit_attempt(
+    connection: sa.Connection, key: TaskRunKey, title: str, started: datetime, properties: Mapping[str, str]
+) -> AttemptId:
+    """The next attempt at a task run, which is made where there is none yet; its run is under way, also again."""
     task_run = _task_run_row(connection, key, title)
+    _reopen_run(connection, key)
     last = sa.select(sa.func.max(schema.attempt.c.number)).where(schema.attempt.c.task_run == task_run)
     number = (connection.execute(last).scalar() or 0) + 1
     values = {"task_run": task_run, "number": number, "started": started, "outcome": str(Outcome.RUNNING)}
-    return AttemptId(_insert(connection, schema.attempt, {**values, "message": "", "properties": {}}), number)
+    row = _insert(connection, schema.attempt, {**values, "message": "", "properties": dict(properties)})
+    return AttemptId(row, number)
 
 
 def note_attempt(connection: sa.Connection, attempt: AttemptId, properties: Mapping[str, str]) -> None:
@@ -249,6 +261,13 @@ def _run_row(connection: sa.Connection, session: str, number: int) -> int:
     return int(row)
 
 
+def _reopen_run(connection: sa.Connection, key: TaskRunKey) -> None:
+    """A run in which something is tried after it has failed has not ended; nothing but ``--resume`` does that."""
+    columns = schema.run.c
+    ended = (columns.outcome == str(Outcome.FAILED), columns.session == key.session, columns.number == key.run)
+    connection.execute(sa.update(schema.run).where(*ended).values(outcome=str(Outcome.RUNNING), finished=None))
+
+
 def _task_run_row(connection: sa.Connection, key: TaskRunKey, title: str) -> int:
     """The row of a task run, made where there is none yet."""
     _lock(connection, key.session)
@@ -273,8 +292,8 @@ def _insert(connection: sa.Connection, table: sa.Table, values: Mapping[str, obj
 
 def _end(
     connection: sa.Connection, table: sa.Table, row: int, what: str, outcome: Outcome, values: Mapping[str, object]
-) -> None:
-    """Complete a run or an attempt that is running; nothing to do where it has ended in the same way."""
+) -> bool:
+    """Complete a run or an attempt that is running; False: it has ended before, in the same way."""
     if outcome is Outcome.RUNNING:
         raise ValueError(f"{what} cannot end as running")
     before = connection.execute(sa.select(table.c.outcome).where(table.c.id == row).with_for_update()).scalar()
@@ -284,3 +303,4 @@ def _end(
         connection.execute(sa.update(table).where(table.c.id == row).values({**values, "outcome": str(outcome)}))
     elif before != str(outcome):
         raise Refusal(f"{what} has ended as {before} and cannot end as {outcome} too. {_REPORT}")
+    return bool(before == str(Outcome.RUNNING))

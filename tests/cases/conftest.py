@@ -147,7 +147,7 @@ class Project:
         journal = Journal()
         with warnings.catch_warnings():
             warnings.resetwarnings()  # this repository makes errors of them; a user's project need not
-            result = self.pytester.runpytest_inprocess(*_CHEAP, *arguments, plugins=[journal])
+            result = self.pytester.runpytest_inprocess(*_CHEAP, *arguments, plugins=[journal], no_reraise_ctrlc=True)
         return _session(result, journal)
 
     def run_apart(self, *arguments: str | Path) -> Session:

@@ -103,7 +103,8 @@ def test_each_attempt_is_in_the_record_with_its_kind_its_steps_and_its_cost(plan
     ]
     assert result.property("1.1", "cost_usd_all_attempts") == "1.00"
     assert "cost: 1.00 USD" in result.text
-    assert "retried: 1 task run (run 1, 1.1 of plans/plan.md: 3 attempts)" in result.text
+    assert "retried: 1 task run (run 1, 1.1 of plans/plan.md: 3 attempts, 2 new draws)" in result.text
+    assert result.property("1.1", "draws") == "3", "each of them has cost something"
 
 
 def test_each_attempt_has_a_workspace_of_its_own(plan: Project) -> None:

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_pipeline.agents.base import Agent, AgentRequest, AgentResult, AgentStatus, OnEvent
+from pytest_pipeline.cases.order import CaseKey
 from pytest_pipeline.errors import TaskFailure
 from pytest_pipeline.events import AgentActivity, Candidate, ForgeWaiting, StepFinished, StepStarted, TaskReference
 from pytest_pipeline.execution.final_state import FinalState
-from pytest_pipeline.execution.opening import open_session
+from pytest_pipeline.execution.layout import store_url
+from pytest_pipeline.execution.opening import Opened, open_session
 from pytest_pipeline.execution.pipeline import Pipeline
+from pytest_pipeline.execution.resuming import LATEST, recall
 from pytest_pipeline.execution.task_run import TaskRun
 from pytest_pipeline.plans.reader import parse_plan
 from pytest_pipeline.record.model import Outcome
-from pytest_pipeline.settings import build
+from pytest_pipeline.settings import Settings, build
 
 Act = Callable[[AgentRequest], object]
 FILES = {"kept.txt": "one\ntwo\nthree\n", ".gitignore": "*.log\n__pycache__/\n", "run.sh": "#!/bin/sh\n"}
@@ -97,21 +100,40 @@ class Stage:
 
     def open(self, text: str, ini: Mapping[str, object] | None = None, **flags: object) -> Pipeline:
         """Open a session with this plan; ``flags`` and ``ini`` are settings by name."""
+        return self._open(text, build(flags, ini or {})).pipeline
+
+    def resume(self, text: str, **flags: object) -> Opened:
+        """Take up a session with this plan again, the latest one unless ``flags`` name one."""
+        told = build({"resume": LATEST, **flags}, {})
+        return self._open(text, recall(told, store_url(self.path / told.state_dir)).settings)
+
+    def kill(self, pipeline: Pipeline) -> None:
+        """What the death of its process does to a session: its locks are free, and everything else stays as it is."""
+        pipeline.store.close()
+        pipeline.let_go()
+        self._opened.remove(pipeline)
+
+    def _open(self, text: str, settings: Settings) -> Opened:
         (self.path / "plans").mkdir(exist_ok=True)
         (self.path / "plans/p.md").write_text(text, "utf-8")
         plan = parse_plan(text, "plans/p.md")
         assert plan is not None
         agent: Agent = Player(lambda request: self._act(request), rehearses=self.rehearses)  # noqa: PLW0108 - what it is by then
-        pipeline = open_session(
-            build(flags, ini or {}),
+        opened = open_session(
+            settings,
             {plan.path: plan},
             rootdir=self.path,
             agents=lambda _settings: agent,
             forge=None,
             observer=self.onlooker,
-        ).pipeline
-        self._opened.append(pipeline)
-        return pipeline
+            selection={
+                f"{plan.path}::{task.id}": CaseKey(1, plan.path, batch.number, task.id)
+                for batch in plan.batches
+                for task in batch.tasks
+            },
+        )
+        self._opened.append(opened.pipeline)
+        return opened
 
     def close(self) -> None:
         """Close what was opened."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_pipeline.errors import PipelineError, SettingsError, StoreError
+from pytest_pipeline.execution.holding import opener_of
 from pytest_pipeline.execution.joining import Handover, join_session
 from pytest_pipeline.execution.pipeline import Pipeline
 from pytest_pipeline.execution.steps import now
@@ -24,7 +25,7 @@ TEXT = plan(task("1.1", files=["Create: `a.txt`"]), task("1.2", files=["Create: 
 def handover(pipeline: Pipeline) -> Handover:
     """As a controller gives it."""
     layout = pipeline.layout
-    return Handover(layout.session, str(layout.state), str(layout.scratch), machine())
+    return Handover(layout.session, str(layout.state), str(layout.scratch), machine(), opener_of(str(layout.scratch)))
 
 
 def joined(stage: Stage, pipeline: Pipeline, given: Handover, text: str = TEXT, worker: str = "gw0") -> Pipeline:
@@ -125,7 +126,9 @@ def test_without_a_mirror_here_it_says_what_workers_elsewhere_need(stage: Stage)
 
 
 def test_a_handover_crosses_the_wire_and_shows_no_token() -> None:
-    given = Handover("s", "/state", "/scratch", "here", "https://github.com/o/n", "ghp_secret_of_the_forge", "GH_TOKEN")
+    given = Handover(
+        "s", "/state", "/scratch", "here", "one", "https://github.com/o/n", "ghp_secret_of_the_forge", "GH_TOKEN"
+    )
 
     assert Handover.from_wire(given.to_wire()) == given
     assert "ghp_secret" not in repr(given)

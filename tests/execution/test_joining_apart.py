@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from pytest_pipeline.errors import SettingsError
+from pytest_pipeline.execution.holding import opener_of
 from pytest_pipeline.execution.joining import Handover, join_session
 from pytest_pipeline.execution.pipeline import Pipeline
 from pytest_pipeline.host.machine import machine
 from pytest_pipeline.plans.reader import parse_plan
-from pytest_pipeline.record.model import SessionRecord
+from pytest_pipeline.record.model import Invocation, SessionRecord
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.settings import Settings, build
 from tests.e2e.world import plan, task
@@ -22,6 +23,8 @@ from tests.github_world import GitHubWorld, Hosted
 from tests.record.conftest import at
 
 NAME = "octo/example"
+
+THEIRS = Invocation(0, at(0), "elsewhere", 1, "theirs")
 
 
 @dataclass
@@ -36,14 +39,15 @@ class Elsewhere:
     @property
     def handover(self) -> Handover:
         """As the controller gives it to a worker with a root of its own."""
+        opener = opener_of("theirs")
         return Handover(
-            "S", "", "", "another", f"{self.world.url.rpartition('/api')[0]}/{NAME}", self.world.token, "test"
+            "S", "", "", "another", opener, f"{self.world.url.rpartition('/api')[0]}/{NAME}", self.world.token, "test"
         )
 
     def open(self, base: str) -> None:
         """Write the session down, as its controller has."""
         with Store.open(self.settings.store or "") as store:
-            store.open_session(SessionRecord("S", at(0), 1, 1, {"base_commit": base}))
+            store.open_session(SessionRecord("S", at(0), 1, 1, {"base_commit": base}), THEIRS)
 
     def join(self, handover: Handover | None = None, settings: Settings | None = None) -> Pipeline:
         """Take part."""

@@ -52,10 +52,10 @@ def test_a_session_cannot_take_the_id_of_another(store: Store) -> None:
         store.open_session(SessionRecord("S", at(1), 10, 10))
 
 
-def test_a_fact_that_changes_in_a_session_keeps_both_values(store: Store) -> None:
-    for version in ("2.1.197", "2.1.198", "2.1.197"):
+def test_a_fact_that_changes_in_a_session_keeps_each_change(store: Store) -> None:
+    for version in ("2.1.197", "2.1.198", "2.1.198", "2.1.197"):
         store.fact("S", "agent_version", version)
-    assert store.session("S").facts["agent_version"] == "2.1.197; 2.1.198"
+    assert store.session("S").facts["agent_version"] == "2.1.197; 2.1.198; 2.1.197"
 
 
 def test_a_fact_that_another_session_knows_is_told_to_this_one_too(store: Store) -> None:

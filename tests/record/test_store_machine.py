@@ -67,6 +67,8 @@ class StoreMachine(RuleBasedStateMachine):
 
         def admit() -> None:
             attempt = self.store.admit_attempt(key, "T", at(self.clock))
+            if self.runs[number] is Outcome.FAILED:
+                self.runs[number] = Outcome.RUNNING  # something is tried in it again
             tries = self.tries.setdefault((number, task), [])
             tries.append(Outcome.RUNNING)
             assert attempt.number == len(tries)

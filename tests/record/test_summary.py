@@ -212,7 +212,7 @@ def test_what_a_reader_must_know_is_said() -> None:
         "vacuous checks, which passed before the agent had started: 1 task (1.1 of plans/hello.md)",
         "for a person to judge: 2 criteria in prose",
         "undeclared changes: in 1 attempt (property undeclared names the paths)",
-        "retried: 1 task run (run 1, 1.1 of plans/hello.md: 2 attempts)",
+        "retried: 1 task run (run 1, 1.1 of plans/hello.md: 2 attempts, 1 new draw)",
         "overlapping in time: runs 1-2",
         "runs in the order of admission: 2, 1",
     ):
@@ -344,6 +344,14 @@ tasks_of_plans = st.lists(
     max_size=5,
     unique_by=lambda task: task[:3],
 )
+
+
+def test_the_legend_takes_two_lines_where_one_is_too_short() -> None:
+    ends = {(1, "1.1"): Outcome.FAILED, (2, "1.1"): Outcome.SKIPPED, (3, "1.1"): Outcome.COMPLETED}
+    ends |= {(4, "1.1"): Outcome.INTERRUPTED, (5, "1.1"): Outcome.RUNNING}
+    found = session_of(6, ends, tasks=[HELLO], width=NARROWEST)
+    place = found.index(". passed  F failed  s skipped  c completed  I interrupted")
+    assert found[place + 1] == "? unfinished"
 
 
 @settings(max_examples=40)

@@ -91,12 +91,14 @@ class Controller:
 
     def pytest_configure_node(self, node: WorkerController) -> None:
         """Tell a worker of the session, over the channel that only the two of them share."""
+        from pytest_pipeline.execution.holding import opener_of
         from pytest_pipeline.execution.joining import Handover
         from pytest_pipeline.host.machine import machine
 
         assert self._prepared is not None
         layout, ground = self._prepared.layout, self._prepared.ground
-        told = Handover(layout.session, str(layout.state), str(layout.scratch), machine())
+        scratch = str(layout.scratch)
+        told = Handover(layout.session, str(layout.state), scratch, machine(), opener_of(scratch))
         if is_apart(node.gateway.spec):
             told = replace(told, state="", scratch="")
         if ground is not None:
