@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_pipeline.values import Parse, author, choice, duration, names, number, rules, size, switch, text
+from pytest_pipeline.values import Parse, author, choice, duration, execution, names, number, rules, size, span, switch, text
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,14 @@ OPTIONS: tuple[Option, ...] = (
         "Stop early, and green, once K runs in a row have succeeded.",
         "--until-consecutive",
         metavar="K",
+    ),
+    Option(
+        "batches",
+        span,
+        "Run only the batches of these numbers, for example 2-4 or 2; what they need of others counts as met.",
+        "--batches",
+        metavar="RANGE",
+        ini=False,
     ),
     Option(
         "resume",
@@ -344,6 +352,14 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("author", author, "Author of the commits, as NAME <MAIL>."),
     Option("state_dir", text, "Directory for store, embedded forge and transcripts, relative to the rootdir."),
+    Option(
+        "execution",
+        execution,
+        "Id by which a server finds the session that it has started; becomes a fact of the session.",
+        "--pipeline-execution",
+        metavar="ID",
+        ini=False,
+    ),
     Option(
         "store",
         text,

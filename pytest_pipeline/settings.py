@@ -23,6 +23,7 @@ class Settings:
     count: int = 1
     repeat_scope: str = "session"
     until_consecutive: int | None = None
+    batches: str | None = None
     resume: str | None = None
     fresh_failures: bool = False
     agent: str = "claude"
@@ -76,6 +77,7 @@ class Settings:
     record_url: str | None = None
     author: str = "pytest-pipeline <pytest-pipeline@localhost>"
     state_dir: str = ".pipeline"
+    execution: str | None = None
     store: str | None = None
     explicit: frozenset[str] = frozenset()  # named on the command line: a plan cannot change these
 

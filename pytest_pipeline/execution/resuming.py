@@ -38,8 +38,8 @@ HARMLESS = frozenset(
 )
 """Settings that change how a session is worked on, and not what its runs are."""
 
-_NEVER_KEPT = frozenset({"store", "state_dir", "resume", "fresh_failures", "explicit"})
-"""Where the record is and what is done with it; a store's URL may hold a password."""
+_NEVER_KEPT = frozenset({"store", "state_dir", "execution", "resume", "fresh_failures", "explicit"})
+"""Where the record is, who wants to find it and what is done with it; a store's URL may hold a password."""
 
 
 @dataclass(frozen=True)
