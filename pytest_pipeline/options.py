@@ -8,7 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_pipeline.values import Parse, author, choice, duration, execution, names, number, rules, size, span, switch, text
+from pytest_pipeline.values import (
+    Parse,
+    author,
+    choice,
+    duration,
+    execution,
+    names,
+    number,
+    rules,
+    size,
+    span,
+    switch,
+    text,
+)
 
 
 @dataclass(frozen=True)

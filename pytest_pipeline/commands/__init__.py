@@ -16,6 +16,7 @@ FAILED, UNKNOWN, USAGE, INTERRUPTED = 1, 2, 4, 130
 COMMANDS: Mapping[str, str] = {
     "doctor": "Look whether a session could begin here: programs, agent, store, forge. Says how to mend what hinders.",
     "clean": "List what sessions left on the forge: branches and open pull requests. With --yes, remove it.",
+    "serve": "Start, watch and read executions over HTTP. Needs the extra server.",
 }
 """Every command and what it does; each is the module of its name, whose ``main(arguments)`` returns an exit code."""
 

@@ -1,0 +1,70 @@
+"""Listening: an address, a token, and a server on it until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable, Sequence
+
+import uvicorn
+
+from pytest_pipeline.errors import HostError
+from pytest_pipeline.server.app import make_app
+from pytest_pipeline.server.services import Place
+from pytest_pipeline.server.tokens import ApiToken
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Names of this machine that a Host header may hold in any case."""
+
+_CONNECTIONS = 3000
+_ENDING_SECONDS = 2
+
+
+def serve(
+    place: Place, token: ApiToken, *, host: str, port: int, names: Sequence[str], say: Callable[[str], None]
+) -> None:
+    """Serve until Ctrl-C or SIGTERM. Executions go on when the server has ended.
+
+    Args:
+        place: where it works.
+        token: what requests must bring.
+        host: the address to listen on.
+        port: 0: any that is free.
+        names: further names of this server.
+        say: is told the address when it can be used.
+
+    Raises:
+        HostError: the address cannot be listened on.
+    """
+    # A shell starts what runs in the background with SIGINT ignored; executions would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with _listening(host, port) as listener:
+        hosts = frozenset(each.lower() for each in (*LOOPBACK, host, *names))
+        server = uvicorn.Server(configuration(make_app(place, token, hosts)))
+        say(f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}")
+        server.run(sockets=[listener])
+
+
+def configuration(app: object) -> uvicorn.Config:
+    """How uvicorn serves: its own parser with bounded headers, no log of requests, nobody's headers believed."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type] # uvicorn has types of its own for what starlette has
+        http="h11",
+        ws="none",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_level="warning",
+        limit_concurrency=_CONNECTIONS,
+        timeout_graceful_shutdown=_ENDING_SECONDS,
+    )
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        raise HostError(
+            f"The server cannot listen on {host}, port {port}: {error}. Choose others with --host and --port."
+        ) from error
