@@ -99,12 +99,20 @@ def _transcript(
         tries = [one for one in each.attempts if attempt in (None, one.number)]
         named = tries[-1].properties.get("transcript") if tries else None
         if named and session is not None:
-            file = (services.place.rootdir / named).resolve()
-            # what an attempt says of itself is data: only files of its own session are shown
-            own = (services.place.state / "sessions" / session.id / "transcripts").resolve()
-            if file.is_relative_to(own) and file.is_file():
+            file = _own_file(services, session.id, named)
+            if file is not None:
                 return file
     raise nothing
+
+
+def _own_file(services: Services, session: str, named: str) -> Path | None:
+    """A transcript of that very session; what an attempt says of itself is data, and may name any file."""
+    own = (services.place.state / "sessions" / session / "transcripts").resolve()
+    try:
+        file = (services.place.rootdir / named).resolve()
+        return file if file.is_relative_to(own) and file.is_file() else None
+    except (OSError, RuntimeError, ValueError):  # a circle of links, or a name that no file system takes
+        return None
 
 
 def _matching(snapshot: Snapshot, task: str, run: int | None, batch: str | None) -> list[TaskRunRecord]:

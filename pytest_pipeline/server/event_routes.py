@@ -12,10 +12,20 @@ from pytest_pipeline.server.following import Cursor
 from pytest_pipeline.server.services import Services
 
 
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string", "enum": ["step", "status", "end", "error"]},
+        "data": {"type": "string"},
+    },
+}
+
+
 def event_routes(services: Services) -> APIRouter:
     """The route."""
     router = APIRouter(prefix="/api/v1/autonomous", tags=["executions"])
-    stream = {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The events."}
+    stream = {"content": {"text/event-stream": {"schema": _EVENT}}, "description": "The events."}
     over = {"description": "The execution has ended, and all of it was told: do not connect again."}
 
     @router.get(
