@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_pipeline.server.shapes import Part
     from pytest_pipeline.server.tokens import ApiToken
 
-_PORT = 8642
+_PORT, _LAST_PORT = 8642, 65_535
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,6 +57,8 @@ def main(arguments: Sequence[str]) -> int:
         help="A further name that requests may ask for, for example that of a proxy; may be given several times.",
     )
     options, rest = parser.parse_known_args(arguments)
+    if not 0 <= options.port <= _LAST_PORT:
+        raise SettingsError(f"--port must be a number from 0 to {_LAST_PORT}, not {options.port}. 0 takes a free one.")
     if find_spec("fastapi") is None or find_spec("uvicorn") is None:
         raise SettingsError("serve needs the extra server: python -m pip install 'pytest-pipeline-hardening[server]'.")
     from pytest_pipeline.server.tokens import ApiToken, refuse_open_door

@@ -11,7 +11,6 @@ from pytest_pipeline.server.answering import errors, known
 from pytest_pipeline.server.following import Cursor
 from pytest_pipeline.server.services import Services
 
-
 _EVENT = {
     "type": "object",
     "properties": {

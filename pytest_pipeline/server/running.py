@@ -64,7 +64,7 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise HostError(
             f"The server cannot listen on {host}, port {port}: {error}. Choose others with --host and --port."
         ) from error

@@ -159,15 +159,18 @@ def status_of(alive: bool, launch: Launch | None, session: SessionRecord | None,
         session: the session; None: it has not opened one.
         message: what pytest said of why it could not work.
     """
+    if alive:  # to its very end, so that a plan whose execution has ended can be started again
+        return Status.EXECUTING if session is not None and not _is_of_before(session, launch) else Status.STARTED
     if session is None:
-        return Status.STARTED if alive else Status.FAILED if message else Status.INTERRUPTED
-    if session.finished is None:
-        return Status.EXECUTING if alive else Status.INTERRUPTED
-    if alive and launch is not None and session.finished < launch.at:
-        return Status.STARTED  # it is being resumed, and has not said so yet
-    if session.exit_code == 0:
-        return Status.COMPLETE
-    return Status.INTERRUPTED if session.exit_code == INTERRUPTED else Status.FAILED
+        return Status.FAILED if message else Status.INTERRUPTED
+    if session.exit_code in (None, INTERRUPTED):
+        return Status.INTERRUPTED
+    return Status.COMPLETE if session.exit_code == 0 else Status.FAILED
+
+
+def _is_of_before(session: SessionRecord, launch: Launch | None) -> bool:
+    """Whether what the session says is from before the process was started again, which has not said anything yet."""
+    return launch is not None and session.finished is not None and session.finished < launch.at
 
 
 @dataclass

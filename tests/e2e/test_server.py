@@ -1,4 +1,4 @@
-"""A server in a process of its own, from its start over its sudden death to the record, with real sessions of pytest."""
+"""A server in a process of its own, from its start over its sudden death to the record, with real sessions."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from pytest_pipeline.commands import COMMANDS
+from tests.commands.running import command_here
 from tests.conftest import LEAN
 from tests.e2e.world import Project, plan, task
 
@@ -50,7 +51,8 @@ def serve(project: Project, *arguments: str) -> Iterator[tuple[httpx.Client, sub
             if line.startswith("Ctrl-C"):
                 break
         address, token = re.search(r"http://\S+\d", printed), re.search(r"kept nowhere: (\S+)", printed)
-        assert address and token, printed
+        assert address, printed
+        assert token, printed
         headers = {"Authorization": f"Bearer {token[1]}"}
         with httpx.Client(base_url=address[0], headers=headers, timeout=60) as client:
             yield client, process
@@ -126,7 +128,7 @@ def test_cancelling_ends_agents_as_ctrl_c_does_and_closes_the_record(project: Pr
         (found,) = client.get(f"{API}/{execution}/batches").json()["batches"]
         assert (found["status"], found["tasks"][0]["failure_kind"]) == ("interrupted", "interrupted")
         assert client.get(f"{API}/{execution}/status").json()["completed_at"] is not None
-    until(lambda: project.left(), [])
+    assert project.left() == []
 
 
 def test_what_pytest_refuses_is_told(project: Project) -> None:
@@ -146,16 +148,14 @@ def test_what_pytest_refuses_is_told(project: Project) -> None:
         (("--host", "0.0.0.0"), "--host 0.0.0.0 can be reached from other machines."),
         (("--plan-root", "nowhere"), "is no directory. Name one that is there."),
         (("--api-token-file", "nowhere"), "The token file nowhere cannot be read"),
+        (("--host", "192.0.2.1", "--api-token-file", "token"), "The server cannot listen on 192.0.2.1, port 8642"),
         (("--port", "x"), "argument --port: invalid int value"),
-        (("--port", "99999"), "The server cannot listen on 127.0.0.1, port 99999"),
+        (("--port", "99999"), "--port must be a number from 0 to 65535"),
     ],
 )
-def test_what_cannot_be_served_is_told_in_one_sentence(
-    project: Project, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], told: str
-) -> None:
-    from tests.commands.running import command_here
-
-    project.write({"plans/wait.md": waiting_plan(project)})
+def test_what_cannot_be_served_is_told_in_one_sentence(project: Project, arguments: tuple[str, ...], told: str) -> None:
+    project.write({"plans/wait.md": waiting_plan(project), "token": "a-token-of-some-length"})
+    (project.path / "token").chmod(0o600)
     said = command_here(project, "serve", *arguments, *QUIET)
     assert said.exit_code in (1, 4)
     assert told.lower() in said.errors.lower()

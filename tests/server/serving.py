@@ -20,7 +20,6 @@ from pytest_pipeline.record.model import Outcome, SessionRecord, TaskRunKey
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.server.app import make_app
 from pytest_pipeline.server.books import Book, Execution, PlannedBatch, PlannedTask, new_execution_id
-from pytest_pipeline.server.guarding import Bounds
 from pytest_pipeline.server.processes import Processes
 from pytest_pipeline.server.running import LOOPBACK, configuration
 from pytest_pipeline.server.services import Place

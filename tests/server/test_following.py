@@ -80,5 +80,5 @@ def test_a_step_under_way_has_begun_and_one_that_has_ended_did_both() -> None:
 
 
 def test_a_text_cannot_end_an_event() -> None:
-    hostile = list(events_of(1, KEY, StepRecord("a\n\nid: 9", at(1))))[0]
+    (hostile,) = events_of(1, KEY, StepRecord("a\n\nid: 9", at(1)))
     assert rendered("step", hostile.data, Cursor(1, frozenset({1}))).count(b"\n") == 4

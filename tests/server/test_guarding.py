@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -27,9 +26,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 def raw(client: httpx.Client, *lines: str, body: bytes = b"") -> tuple[int, str]:
     """Status and all the rest of what is answered to a request of these lines."""
-    address = urlsplit(str(client.base_url))
-    assert address.hostname
-    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=30) as connection:
         connection.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + body)
         answer = b""
         while chunk := connection.recv(65536):

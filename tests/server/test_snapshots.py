@@ -34,7 +34,7 @@ def ended(exit_code: int) -> SessionRecord:
         (False, None, None, "", Status.INTERRUPTED),
         (True, BEFORE, OPEN, "", Status.EXECUTING),
         (False, BEFORE, OPEN, "", Status.INTERRUPTED),
-        (True, BEFORE, ended(0), "", Status.COMPLETE),
+        (True, BEFORE, ended(0), "", Status.EXECUTING),
         (False, BEFORE, ended(0), "", Status.COMPLETE),
         (False, BEFORE, ended(1), "", Status.FAILED),
         (False, BEFORE, ended(8), "", Status.FAILED),
