@@ -158,16 +158,18 @@ class Feeds:
             if listener.seen < channel.first:  # it was told less than the window holds
                 listener.seen = channel.last
                 async for events in self._missed(execution, listener.cursor):
-                    for each in listener.told(events):
-                        yield each
-            for each in listener.told(channel.since(listener.seen)):
-                yield each
+                    yield b"".join(listener.told(events))
+            told = [*listener.told(channel.since(listener.seen))]  # in one piece: each costs a packet
             listener.seen = channel.last
             if channel.status != listener.status:
                 listener.status = channel.status
-                yield rendered("status", channel.status, listener.cursor)
-            if channel.failed or channel.ended:
-                yield rendered("error" if channel.failed else "end", channel.failed or "{}", listener.cursor)
+                told.append(rendered("status", channel.status, listener.cursor))
+            over = bool(channel.failed or channel.ended)
+            if over:
+                told.append(rendered("error" if channel.failed else "end", channel.failed or "{}", listener.cursor))
+            if told:
+                yield b"".join(told)
+            if over:
                 return
             try:
                 await asyncio.wait_for(turn.wait(), self._keep_alive)

@@ -18,6 +18,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 _CONNECTIONS = 3000
 _ENDING_SECONDS = 2
+_IDLE_SECONDS = 75  # more than most who ask again and again let pass in between
 
 
 def serve(
@@ -56,6 +57,7 @@ def configuration(app: object) -> uvicorn.Config:
         proxy_headers=False,
         log_level="warning",
         limit_concurrency=_CONNECTIONS,
+        timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_ENDING_SECONDS,
     )
 

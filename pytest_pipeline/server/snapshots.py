@@ -25,6 +25,7 @@ INTERRUPTED = 2
 """Exit code of a pytest that Ctrl-C has ended."""
 
 _MOST = 256  # snapshots that are kept
+_STALE = 5  # intervals
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ class Snapshots:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
     async def of(self, execution: Execution) -> Snapshot:
-        """How an execution stands, or stood an interval ago.
+        """How an execution stands, or stood an interval ago; on a busy machine a few of them.
 
         Raises:
             StoreError: the store cannot be read.
@@ -205,6 +206,8 @@ class Snapshots:
         self._kept.move_to_end(execution.id)
         if len(self._kept) > _MOST:
             self._kept.popitem(last=False)
+        if kept.lock.locked() and kept.snapshot is not None and time.monotonic() - kept.taken < _STALE * self.interval:
+            return kept.snapshot  # somebody takes a new one just now; nobody else waits for it
         async with kept.lock:
             if kept.snapshot is None or time.monotonic() - kept.taken >= self.interval:
                 kept.snapshot = await run_in_threadpool(self.reader.snapshot, execution)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,41 @@ def test_after_the_interval_it_is_read_again(project: Project) -> None:
 
     asyncio.run(ask())
     assert reader.taken == 2
+
+
+class SlowReader(CountedReader):
+    """Takes until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+
+    def snapshot(self, execution: Execution) -> Snapshot:
+        found = super().snapshot(execution)
+        assert self.taken == 1 or self.go.wait(30)
+        return found
+
+
+def test_nobody_waits_for_the_new_one_that_somebody_takes_just_now(project: Project) -> None:
+    reader, execution = SlowReader(), project.execution()
+
+    async def ask() -> None:
+        snapshots = Snapshots(reader, 3600)
+        first = await snapshots.of(execution)
+        snapshots._kept[execution.id].taken -= 3600
+        taking = asyncio.create_task(snapshots.of(execution))
+        while reader.taken == 1:
+            await asyncio.sleep(0)
+        assert await snapshots.of(execution) is first
+        snapshots.forget(execution)
+        waiting = asyncio.create_task(snapshots.of(execution))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        reader.go.set()
+        assert await taking is not first
+        assert await waiting is not first
+
+    asyncio.run(ask())
 
 
 def test_only_so_many_snapshots_are_kept(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
