@@ -162,7 +162,8 @@ def main(words: Sequence[str] | None = None) -> None:
         table(f"{options.clients} clients, {options.executions} executions", ["what", "n", "median", "p99"], rows)
         ratio = statistics.median(loaded.statuses) / statistics.median(idle.statuses)
         print(
-            f"loaded to idle: {ratio:.1f}; refused: {loaded.refused}; processor: server {server:.1f} s, clients {clients:.1f} s"
+            f"loaded to idle: {ratio:.1f}; refused: {loaded.refused}; "
+            f"processor: server {server:.1f} s, clients {clients:.1f} s"
         )
 
 

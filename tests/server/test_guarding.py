@@ -77,6 +77,10 @@ def test_two_names_are_none(client: httpx.Client) -> None:
     assert raw(client, "GET /health HTTP/1.1", "Host: localhost", "Host: localhost")[0] == 400
 
 
+def test_without_a_name_nothing_is_told(client: httpx.Client) -> None:
+    assert raw(client, "GET /health HTTP/1.0")[0] == 400
+
+
 def test_a_body_that_is_announced_too_large_is_not_read(client: httpx.Client) -> None:
     status, _ = raw(client, f"POST {API}/start HTTP/1.1", "Host: localhost", AUTHORIZED, "Content-Length: 99999999999")
     assert status == 413

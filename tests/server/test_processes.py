@@ -19,7 +19,8 @@ def pid_of(project: Project, plan: str) -> int:
     return int(project.book.lock_of(plan).read_text().split()[1])
 
 
-def test_one_lives_until_it_is_interrupted_and_any_server_can_tell(project: Project) -> None:
+def test_one_lives_until_it_and_its_children_are_interrupted_and_any_server_can_tell(project: Project) -> None:
+    project.process = ("sh", "-c", "sleep 60; true")
     execution = project.execution()
     project.processes.start(execution, is_new=False, arguments=())
     assert project.processes.alive(execution)

@@ -164,6 +164,18 @@ def test_the_last_run_is_shown_unless_another_one_is_asked_for(project: Project)
     ]
 
 
+def test_a_task_that_was_tried_again_began_with_the_first_attempt_and_ended_with_the_last(project: Project) -> None:
+    with telling(project, project.execution()) as told:
+        told.task("1.1", Outcome.FAILED, message="Not yet.")
+        told.task("1.1")
+        answer = batches_answer(snapshot(project, told), None)
+        first, last = told.store.attempts(told.key("1.1"))
+    assert answer is not None
+    task = answer.batches[0].tasks[0]
+    assert (task.attempts, task.started_at, task.completed_at) == (2, first.started, last.finished)
+    assert (task.status, task.error) == (Progress.COMPLETE, None)
+
+
 def test_final_states_are_no_tasks(project: Project) -> None:
     with telling(project, project.execution()) as told:
         told.task("1.1")
