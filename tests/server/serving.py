@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from pytest_pipeline.record.store import Store
 from pytest_pipeline.server.app import make_app
 from pytest_pipeline.server.books import Book, Execution, PlannedBatch, PlannedTask, new_execution_id
 from pytest_pipeline.server.processes import Processes
-from pytest_pipeline.server.running import LOOPBACK, configuration
+from pytest_pipeline.server.running import LOOPBACK, configuration, listening
 from pytest_pipeline.server.services import Place
 from pytest_pipeline.server.shapes import Part
 from pytest_pipeline.server.tokens import ApiToken
@@ -197,7 +196,7 @@ def serving(place: Place) -> Iterator[httpx.Client]:
     """A client of a server that works there."""
     app = make_app(place, ApiToken.of(TOKEN), frozenset(LOOPBACK))
     server = uvicorn.Server(configuration(app))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listening("127.0.0.1", 0) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
