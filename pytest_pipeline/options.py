@@ -8,7 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_pipeline.values import Parse, author, choice, duration, names, number, rules, size, switch, text
+from pytest_pipeline.values import (
+    Parse,
+    author,
+    choice,
+    duration,
+    execution,
+    names,
+    number,
+    rules,
+    size,
+    span,
+    switch,
+    text,
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,14 @@ OPTIONS: tuple[Option, ...] = (
         "The criterion is N consecutive successful runs, those of earlier sessions that can be compared included.",
         "--count-history",
         metavar="N",
+    ),
+    Option(
+        "batches",
+        span,
+        "Run only the batches of these numbers, for example 2-4 or 2; what they need of others counts as met.",
+        "--batches",
+        metavar="RANGE",
+        ini=False,
     ),
     Option(
         "resume",
@@ -357,6 +378,14 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("author", author, "Author of the commits, as NAME <MAIL>."),
     Option("state_dir", text, "Directory for store, embedded forge and transcripts, relative to the rootdir."),
+    Option(
+        "execution",
+        execution,
+        "Id by which a server finds the session that it has started; becomes a fact of the session.",
+        "--pipeline-execution",
+        metavar="ID",
+        ini=False,
+    ),
     Option(
         "store",
         text,

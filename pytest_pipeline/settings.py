@@ -25,6 +25,7 @@ class Settings:
     until_consecutive: int | None = None
     history: bool = False
     count_history: int | None = None
+    batches: str | None = None
     resume: str | None = None
     fresh_failures: bool = False
     agent: str = "claude"
@@ -78,6 +79,7 @@ class Settings:
     record_url: str | None = None
     author: str = "pytest-pipeline <pytest-pipeline@localhost>"
     state_dir: str = ".pipeline"
+    execution: str | None = None
     store: str | None = None
     report: str | None = None
     live: str = "auto"

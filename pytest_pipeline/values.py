@@ -93,6 +93,21 @@ def rules(raw: object) -> object:
     return tuple(words)
 
 
+def span(raw: object) -> object:
+    """Whole numbers from one to another, or one alone: ``2-4`` or ``2``, as text without blanks."""
+    match = re.fullmatch(r"([0-9]{1,6})(?:\s*-\s*([0-9]{1,6}))?", str(raw).strip())
+    if isinstance(raw, bool) or match is None or int(match[1]) > int(match[2] or match[1]):
+        raise ValueError("must be a number or a range of numbers, for example 2 or 2-4")
+    return f"{int(match[1])}-{int(match[2])}" if match[2] else str(int(match[1]))
+
+
+def execution(raw: object) -> object:
+    """The id that a server gives an execution."""
+    if not isinstance(raw, str) or not re.fullmatch(r"exec_[0-9]{8}-[0-9]{6}-[0-9a-f]{12}", raw):
+        raise ValueError("must be the id of an execution, such as exec_20260131-235959-a1b2c3d4e5f6")
+    return raw
+
+
 _SIZES = {"": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "b": 1}
 
 

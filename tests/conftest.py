@@ -24,6 +24,7 @@ _GITCONFIG = """\
 [protocol "file"]
     allow = always
 """
+LEAN = "-p no:schemathesis -p no:anyio"
 _CHANGES_BY_ITSELF = ("PYTEST_CURRENT_TEST",)
 
 
@@ -62,6 +63,13 @@ def home(
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     return private / "home"
+
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Pytester, whose runs load no plugin that is slow to load and has no part in them."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", LEAN)
+    return pytester
 
 
 def _environment() -> dict[str, str]:

@@ -56,6 +56,22 @@ class TestValues:
         with pytest.raises(ValueError, match="must be a whole number"):
             parsed("count", raw)
 
+    @pytest.mark.parametrize(
+        ("raw", "span"), [(2, "2"), ("2", "2"), (" 2 - 4 ", "2-4"), ("02-004", "2-4"), ("3-3", "3-3")]
+    )
+    def test_ranges(self, raw: object, span: str) -> None:
+        assert parsed("batches", raw) == span
+
+    @pytest.mark.parametrize("raw", ["4-2", "-2", "2-", "1,2", "a", "", True, None, "\u0661", "1" * 7])
+    def test_what_is_no_range(self, raw: object) -> None:
+        with pytest.raises(ValueError, match="must be a number or a range of numbers"):
+            parsed("batches", raw)
+
+    @pytest.mark.parametrize("raw", ["", "exec_", "exec_20260131-235959-a1b2c3d4e5f6\n", "../x", 1])
+    def test_what_is_no_execution(self, raw: object) -> None:
+        with pytest.raises(ValueError, match="must be the id of an execution"):
+            parsed("execution", raw)
+
     @pytest.mark.parametrize(("raw", "value"), [("0.01", 0.01), (2, 2.0), ("2.5", 2.5)])
     def test_numbers(self, raw: object, value: float) -> None:
         assert parsed("budget_usd", raw) == value

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_pipeline.cases.arranging import plan_items, put_needs_first, repeat_by
+from pytest_pipeline.cases.batches import deselect_other_batches
 from pytest_pipeline.cases.conducting import KEPT, TOLD, Conductor, ending_the_session, key_of
 from pytest_pipeline.cases.ledger import Ledger
 from pytest_pipeline.cases.nodes import CaseItem
@@ -96,6 +97,8 @@ class Lifecycle:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
         """Repeat by scope before others look at the items, and put dependencies first after they have moved them."""
         repeat_by(self.settings.repeat_scope, items)
+        if self.settings.batches is not None:
+            deselect_other_batches(self.config, self.settings.batches, items)
         result = yield
         put_needs_first(items)
         return result

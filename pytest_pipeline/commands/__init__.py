@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "junit": "Write the JUnit record of a session again from the store, also of one that was killed.",
     "report": "Write a session as one HTML file that needs no server.",
     "verify": "Hold a record against git and the forge: every claim of it is confirmed, or named as a lie.",
+    "serve": "Start, watch and read executions over HTTP. Needs the extra server.",
 }
 """Every command and what it does; each is the module of its name, whose ``main(arguments)`` returns an exit code."""
 

@@ -60,8 +60,18 @@ def shown(finding: Finding) -> Iterator[str]:
 def examine(project: Project) -> Iterator[Finding]:
     """Look at programs, agent, store and forge, one after the other."""
     yield from _told("programs", _programs)
-    yield from _told("agent", lambda: _agent(project))
+    yield from examine_agent(project)
     yield from _told("store", lambda: _store(project))
+    yield from examine_forge(project)
+
+
+def examine_agent(project: Project) -> Iterator[Finding]:
+    """Look whether the project's agent can be started."""
+    yield from _told("agent", lambda: _agent(project))
+
+
+def examine_forge(project: Project) -> Iterator[Finding]:
+    """Look whether the project's forge can be used."""
     yield from _told("forge", lambda: _forge(project))
 
 

@@ -195,6 +195,7 @@ def open_session(
         facts = {
             **cast.facts,
             **({"max_cost": bare(limit(settings.max_cost))} if settings.max_cost is not None else {}),
+            **({"execution": settings.execution} if settings.execution is not None else {}),
             "forge": plot.forge.name,
             "repository": plot.target.name,
             "base_commit": plot.base,

@@ -43,8 +43,8 @@ HARMLESS = frozenset(
 _HOW_MANY = frozenset({"count", "repeat_scope", "until_consecutive", "history", "count_history", "base", "repo"})
 """Settings that do not change what one run is; the repository is told apart by its name, and may move on."""
 
-_NEVER_KEPT = frozenset({"store", "state_dir", "resume", "fresh_failures", "explicit"})
-"""Where the record is and what is done with it; a store's URL may hold a password."""
+_NEVER_KEPT = frozenset({"store", "state_dir", "execution", "resume", "fresh_failures", "explicit"})
+"""Where the record is, who wants to find it and what is done with it; a store's URL may hold a password."""
 
 
 _NOTHING_HERE = "There is no session to resume: nothing was recorded here. Start one without --resume."

@@ -76,3 +76,15 @@ def expand_range(text: str) -> list[str]:
     if not first <= last < first + 1000:
         return []
     return [f"{match['head']}{number}" for number in range(first, last + 1)]
+
+
+def within(span: str, number: str) -> bool:
+    """Whether a batch's number lies in a range: ``2``, ``2.1`` and ``2b`` lie in ``2-4``; letters lie in none.
+
+    Args:
+        span: as :func:`pytest_pipeline.values.span` writes it.
+        number: the number as the plan writes it.
+    """
+    first, _, last = span.partition("-")
+    whole = re.match("[0-9]+", number)
+    return whole is not None and int(first) <= int(whole[0]) <= int(last or first)

@@ -84,6 +84,7 @@ SESSION_FACTS: Mapping[str, str] = MappingProxyType(
         "model": "the model that was asked for",
         "rehearsal": "what stood in for a model, scripted or cassette; `in part` where not all agents rehearsed",
         "max_cost": "most US dollars that the session was allowed to cost",
+        "execution": "id of the execution, where a server has started the session",
         "forge": "where pull requests live",
         "repository": "the target repository",
         "base_commit": "commit that every run started from",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -55,6 +56,13 @@ def sessions(connection: sa.Connection, session: str | None = None) -> tuple[Ses
         )
         for row in connection.execute(wanted)
     )
+
+
+def session_with(connection: sa.Connection, name: str, value: str) -> str | None:
+    """Id of the session that has such a fact, the newest one where several have; None: none has."""
+    columns = schema.fact.c
+    wanted = sa.select(columns.session).where(columns.name == name, columns.value == value).order_by(columns.id.desc())
+    return connection.execute(wanted.limit(1)).scalar()
 
 
 def invocations(connection: sa.Connection, session: str) -> tuple[Invocation, ...]:
@@ -123,14 +131,17 @@ def task_runs(
     return tuple(_task_run(session, row, tuple(tries[row.id])) for row in connection.execute(wanted))
 
 
-def steps_after(connection: sa.Connection, session: str, row: int) -> list[tuple[int, TaskRunKey, StepRecord]]:
-    """The steps that were begun after that one, in the order in which they began."""
+def steps_after(
+    connection: sa.Connection, session: str, row: int, unended: Collection[int] = (), most: int | None = None
+) -> list[tuple[int, TaskRunKey, StepRecord]]:
+    """The steps that were begun after that one, and those of the named ones that have ended, as they began."""
     table, task, run = schema.step, schema.task_run.c, schema.run.c
     wanted = (
         sa.select(table, task.plan, task.batch, task.task, run.number.label("run"))
         .select_from(table.join(schema.attempt).join(schema.task_run).join(schema.run))
-        .where(run.session == session, table.c.id > row)
+        .where(run.session == session, sa.or_(table.c.id > row, _ended_of(unended)))
         .order_by(table.c.id)
+        .limit(most)
     )
     return [
         (
@@ -140,6 +151,10 @@ def steps_after(connection: sa.Connection, session: str, row: int) -> list[tuple
         )
         for found in connection.execute(wanted)
     ]
+
+
+def _ended_of(rows: Collection[int]) -> sa.ColumnElement[bool]:
+    return sa.and_(schema.step.c.id.in_(rows), schema.step.c.finished.is_not(None))
 
 
 def outcomes(connection: sa.Connection, session: str, run: int) -> dict[TaskRunKey, Ended]:

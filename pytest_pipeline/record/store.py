@@ -5,7 +5,7 @@ Imported late by those who need it, because it brings SQLAlchemy with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
 from decimal import Decimal
@@ -177,6 +177,11 @@ class Store:
         with self._database.reading() as connection:
             return reading.sessions(connection)
 
+    def session_with(self, name: str, value: str) -> str | None:
+        """Id of the newest session that has this fact; None: none has."""
+        with self._database.reading() as connection:
+            return reading.session_with(connection, name, value)
+
     def cost(self, session: str) -> Decimal:
         """US dollars that a session has cost so far, in all processes.
 
@@ -341,15 +346,19 @@ class Store:
 
     # Steps
 
-    def steps_after(self, session: str, row: int) -> list[tuple[int, TaskRunKey, StepRecord]]:
+    def steps_after(
+        self, session: str, row: int, *, unended: Collection[int] = (), most: int | None = None
+    ) -> list[tuple[int, TaskRunKey, StepRecord]]:
         """The steps of a session that were begun after that one, in the order in which they began, by their rows.
 
         Args:
             session: id of the session.
             row: a row; 0 for all steps.
+            unended: rows of steps that had not ended when they were asked for; those that have by now come too.
+            most: how many steps come at most; None: all.
         """
         with self._database.reading() as connection:
-            return reading.steps_after(connection, session, row)
+            return reading.steps_after(connection, session, row, unended, most)
 
     def begin_step(self, attempt: AttemptId, name: str, started: datetime) -> None:
         """Write that a step is about to begin."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_pipeline import commands
+from tests.conftest import LEAN
 from tests.e2e.world import Project
 
 
@@ -37,6 +38,7 @@ def command(project: Project, *arguments: str, directory: Path | None = None, **
             "PATH": os.environ["PATH"],
             "HOME": os.environ["HOME"],
             "TMPDIR": str(project.temporary),
+            "PYTEST_ADDOPTS": LEAN,
             **project.environment,
             **environment,
         },

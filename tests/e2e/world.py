@@ -17,7 +17,7 @@ from pytest_pipeline.record.model import AttemptRecord, TaskRunRecord
 from pytest_pipeline.record.store import Store
 from tests.host.git_world import git
 
-QUIET = ("-p", "no:cacheprovider", "-p", "no:random_order", "-p", "no:hypothesispytest")
+QUIET = ("-p", "no:cacheprovider", "-p", "no:random_order", "-p", "no:hypothesispytest", "-p", "no:schemathesis")
 
 
 def task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_pipeline.plans.needs import NeedKind, read_references, says_none
+from pytest_pipeline.plans.needs import NeedKind, read_references, says_none, within
 from tests.plans.parsing import errors_of, plan_of
 
 FOUR = "## Batch 1: A\n### Task 1: a\n### Task 2: b\n## Batch 2: B\n### Task 4: c\n### Task 5: d\n"
@@ -161,3 +161,17 @@ def test_duplicates_are_errors_and_all_are_told() -> None:
 def test_a_long_chain_is_no_problem() -> None:
     text = "".join(f"## Batch {n}: B\n**Dependencies:** {n + 1}\n### Task {n}: t\n" for n in range(1, 2000))
     assert len(plan_of(text + "## Batch 2000: B\n### Task 2000: t\n").batches) == 2000
+
+
+@pytest.mark.parametrize("number", ["2", "3", "4", "2.1", "4b", "03"])
+def test_numbers_within_a_range(number: str) -> None:
+    assert within("2-4", number)
+
+
+@pytest.mark.parametrize("number", ["1", "5", "24", "A", "IV", "", "x2"])
+def test_numbers_outside_of_a_range(number: str) -> None:
+    assert not within("2-4", number)
+
+
+def test_one_number_is_a_range() -> None:
+    assert [each for each in ("1", "2", "3") if within("2", each)] == ["2"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_pipeline.errors import FailureKind
-from pytest_pipeline.record.model import Ended, Outcome, TaskRunKey
+from pytest_pipeline.record.model import Ended, Outcome, SessionRecord, TaskRunKey
 from pytest_pipeline.record.store import Store
 from tests.record.conftest import at
 
@@ -85,3 +85,24 @@ def test_steps_are_told_in_the_order_in_which_they_began_and_from_a_row_on(store
     assert [key.task for _, key, _ in store.steps_after("S", steps[0][0])] == ["1.2"]
     assert store.steps_after("S", steps[1][0]) == []
     assert store.steps_after("T", 0) == []
+
+
+def test_of_steps_that_had_not_ended_the_ends_are_told_and_only_so_many_at_once(store: Store) -> None:
+    one, two = store.admit_attempt(KEY, "One", at(1)), store.admit_attempt(OTHER, "Two", at(1))
+    for attempt in (one, two, one):
+        store.begin_step(attempt, "agent", at(2))
+    first, second, third = (row for row, _, _ in store.steps_after("S", 0))
+    store.end_step(two, "agent", Outcome.PASSED, "", at(4))
+
+    assert [row for row, _, _ in store.steps_after("S", third, unended=[first, second])] == [second]
+    assert [row for row, _, _ in store.steps_after("S", first, unended=[first], most=1)] == [second]
+    assert store.steps_after("T", third, unended=[second]) == []
+
+
+def test_a_session_is_found_by_a_fact(store: Store) -> None:
+    for name in ("T", "U"):
+        store.open_session(SessionRecord(name, at(1), 1, 1, {"execution": "same"}))
+
+    assert store.session_with("execution", "same") == "U"
+    assert store.session_with("agent", "reference") == "S"
+    assert store.session_with("agent", "same") is None

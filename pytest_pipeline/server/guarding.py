@@ -1,0 +1,193 @@
+"""What stands before every route: host, size, rate, token; and the headers of every answer.
+
+A request that is turned away has reached nothing: no route, no file, no store.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pytest_pipeline.server.limits import Buckets, Rate
+from pytest_pipeline.server.tokens import ApiToken
+
+OPEN_PATHS = frozenset({"/health"})
+"""What can be asked without a token."""
+
+HEADERS: Mapping[bytes, bytes] = {
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    b"frame-ancestors 'none'",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"referrer-policy": b"no-referrer",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+}
+"""Headers of every answer that does not set them itself."""
+
+_PORT = re.compile(r":[0-9]{1,5}$")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much is taken.
+
+    Args:
+        body: bytes of a request.
+        requests: how often an address may ask.
+        changes: how often it may start, cancel or resume.
+        failures: how often it may come without the right token.
+    """
+
+    body: int = 64 * 1024
+    requests: Rate = field(default_factory=lambda: Rate(1000, 2000))
+    changes: Rate = field(default_factory=lambda: Rate(2, 20))
+    failures: Rate = field(default_factory=lambda: Rate(0.5, 10))
+
+
+class Guard:
+    """The middleware.
+
+    Args:
+        app: what is guarded.
+        token: what requests must bring.
+        hosts: names that requests may ask for in their Host header, without ports; another one is DNS rebinding.
+        bounds: how much is taken.
+    """
+
+    def __init__(self, app: ASGIApp, token: ApiToken, hosts: frozenset[str], bounds: Bounds) -> None:
+        self._app = app
+        self._token = token
+        self._hosts = hosts
+        self._body = bounds.body
+        self._requests = Buckets(bounds.requests)
+        self._changes = Buckets(bounds.changes)
+        self._failures = Buckets(bounds.failures)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or turn it away."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        send = _with_headers(send)
+        refusal = self._refusal(scope)
+        if refusal is None:
+            body = await _read(receive, self._body)
+            if body is not None:
+                await self._app(scope, _replayed(body, receive), send)
+                return
+            refusal = self._too_large()
+        await _answer(send, refusal)
+
+    def _refusal(self, scope: Scope) -> _Refusal | None:
+        headers = [(bytes(name), bytes(value)) for name, value in scope["headers"]]
+        hosts = [value for name, value in headers if name == b"host"]
+        if len(hosts) != 1 or _name(hosts[0]) not in self._hosts:
+            return _Refusal(400, "This server does not have that name. Ask for it by the address that it printed.")
+        length = next((value for name, value in headers if name == b"content-length"), b"0")
+        if not length.isdigit() or int(length[:20]) > self._body:
+            return self._too_large()
+        address = scope["client"][0] if scope.get("client") else ""
+        return self._too_often(scope, address) or self._unknown(scope, headers, address)
+
+    def _too_often(self, scope: Scope, address: str) -> _Refusal | None:
+        buckets = [self._requests, *([] if scope["method"] in ("GET", "HEAD") else [self._changes])]
+        wait = max(each.wait(address) for each in buckets)
+        if wait:
+            return _slower(wait)
+        for each in buckets:
+            each.spend(address)
+        return None
+
+    def _unknown(self, scope: Scope, headers: list[tuple[bytes, bytes]], address: str) -> _Refusal | None:
+        if scope["path"] in OPEN_PATHS:
+            return None
+        brought = [value for name, value in headers if name == b"authorization"]
+        if self._token.opens(_only(brought)):
+            return None
+        if wait := self._failures.wait(address):
+            return _slower(wait)
+        self._failures.spend(address)
+        detail = "The token is missing or wrong. Send the header `Authorization: Bearer TOKEN`."
+        return _Refusal(401, detail, {b"www-authenticate": b"Bearer"})
+
+    def _too_large(self) -> _Refusal:
+        return _Refusal(413, f"The request is larger than {self._body} bytes. Send less.")
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    status: int
+    detail: str
+    headers: Mapping[bytes, bytes] | None = None
+
+
+def _slower(seconds: float) -> _Refusal:
+    wait = math.ceil(seconds)
+    return _Refusal(429, f"That is too often. Ask again in {wait} s.", {b"retry-after": str(wait).encode()})
+
+
+def _only(values: list[bytes]) -> bytes | None:
+    return values[0] if len(values) == 1 else None
+
+
+def _name(host: bytes) -> str:
+    return _PORT.sub("", host.decode("latin-1")).strip("[]").lower()
+
+
+async def _read(receive: Receive, most: int) -> bytes | None:
+    """The whole body; None: it is too large, or its sender is gone."""
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += bytes(message.get("body", b""))
+        if len(body) > most:
+            return None
+        if not message.get("more_body", False):
+            return body
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Receives what was read already, and then what comes: that the client is gone."""
+    told = False
+
+    async def replay() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            own = [(bytes(name).lower(), bytes(value)) for name, value in message.get("headers", [])]
+            missing = HEADERS.keys() - {name for name, _ in own}
+            message = {**message, "headers": [*own, *((name, HEADERS[name]) for name in sorted(missing))]}
+        await send(message)
+
+    return sending
+
+
+async def _answer(send: Send, refusal: _Refusal) -> None:
+    body = json.dumps({"detail": refusal.detail, "messages": []}).encode()
+    headers = {
+        b"content-type": b"application/json",
+        b"content-length": str(len(body)).encode(),
+        b"connection": b"close",
+    }
+    started = [*headers.items(), *(refusal.headers or {}).items()]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": started})
+    await send({"type": "http.response.body", "body": body})
