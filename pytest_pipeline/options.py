@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_pipeline.values import Parse, author, choice, duration, names, number, rules, size, switch, text
+from pytest_pipeline.values import Parse, author, choice, duration, fraction, names, number, rules, size, switch, text
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,30 @@ OPTIONS: tuple[Option, ...] = (
         switch,
         "With --resume: try tasks again that have failed, as new attempts.",
         "--fresh-failures",
+        ini=False,
+    ),
+    Option(
+        "chaos",
+        number(int, 0),
+        "Inject faults into agents, git, forge, store, workers and clock by this seed; such a session proves nothing "
+        "but that they are survived.",
+        "--chaos",
+        metavar="SEED",
+        ini=False,
+    ),
+    Option(
+        "chaos_rate",
+        fraction,
+        "With --chaos: probability of a fault at each seam of each task, from 0 to 1.",
+        "--chaos-rate",
+        metavar="P",
+        ini=False,
+    ),
+    Option(
+        "chaos_anywhere",
+        switch,
+        "With --chaos: allow it on a forge that is neither the embedded one nor a GitHub on the loopback interface.",
+        "--chaos-anywhere",
         ini=False,
     ),
     Option(

@@ -25,6 +25,9 @@ class Settings:
     until_consecutive: int | None = None
     resume: str | None = None
     fresh_failures: bool = False
+    chaos: int | None = None
+    chaos_rate: float = 0.2
+    chaos_anywhere: bool = False
     agent: str = "claude"
     agent_command: str | None = None
     claude_path: str | None = None
@@ -158,6 +161,8 @@ def build(command_line: Mapping[str, object], ini: Mapping[str, object]) -> Sett
             f"--until-consecutive {settings.until_consecutive} can never be met by --count {settings.count}. "
             "Raise --count to at least that number."
         )
+    if settings.chaos is None and settings.resume is None and {"chaos_rate", "chaos_anywhere"} & settings.explicit:
+        raise SettingsError("--chaos-rate and --chaos-anywhere are for chaos. Add --chaos SEED, or leave them out.")
     if settings.fresh_failures and settings.resume is None:
         raise SettingsError("--fresh-failures is for a session that is taken up again. Add --resume, or leave it out.")
     return settings

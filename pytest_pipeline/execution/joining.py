@@ -114,7 +114,7 @@ def join_session(
         let_go=both(let_go, place.close),
         resumed=len(store.invocations(handover.session)) > 1,
         owns=False,
-    )
+    ).with_chaos()
 
 
 def _joined_github(

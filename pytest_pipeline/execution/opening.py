@@ -20,7 +20,7 @@ from pytest_pipeline.execution.ground import Ground, Plot, Wish, find_ground
 from pytest_pipeline.execution.holding import both, hold_session, sweep_scratch
 from pytest_pipeline.execution.layout import Layout, run_prefix
 from pytest_pipeline.execution.pipeline import Agents, Pipeline
-from pytest_pipeline.execution.resuming import options_fact, refuse_other_work, selection_fact
+from pytest_pipeline.execution.resuming import chaos_fact, options_fact, refuse_other_work, selection_fact
 from pytest_pipeline.execution.steps import Observer, now
 from pytest_pipeline.execution.target import Target
 from pytest_pipeline.execution.workspace import Workspaces
@@ -163,7 +163,7 @@ def open_session(
             plans=plans,
             let_go=both(ground.close, held.close),
             resumed=before is not None,
-        )
+        ).with_chaos()
         facts = {
             **cast.facts,
             **({"max_cost": bare(limit(settings.max_cost))} if settings.max_cost is not None else {}),
@@ -172,6 +172,7 @@ def open_session(
             "base_commit": plot.base,
             "plans": digests(plans),
             "versions": _versions(git),
+            **chaos_fact(settings),
             "options": options_fact(settings),
             "selection": selection_fact(selection),
         }

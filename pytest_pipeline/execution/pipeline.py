@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_pipeline.agents.base import Agent
 from pytest_pipeline.errors import ForgeError
@@ -20,6 +21,9 @@ from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.model import Outcome
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_pipeline.execution.chaos.injecting import Chaos
 
 Agents = Callable[[Settings], Agent]
 """Chooses the agent for the settings of a task."""
@@ -89,6 +93,7 @@ class Pipeline:
         let_go: lets go of what the forge holds.
         resumed: whether the session was taken up again, so that its record may hold more than this process knows.
         owns: whether this process has opened the session; the others leave what all share as it is.
+        chaos: what injects faults; None: nobody does.
     """
 
     settings: Settings
@@ -105,7 +110,20 @@ class Pipeline:
     let_go: Callable[[], None] = lambda: None
     resumed: bool = False
     owns: bool = True
+    chaos: Chaos | None = None
     _runs: dict[int, Run] = field(default_factory=dict)
+
+    def with_chaos(self) -> Pipeline:
+        """The same session with faults, where its settings ask for them.
+
+        Raises:
+            SettingsError: there is something that must not suffer them.
+        """
+        if self.settings.chaos is None:
+            return self
+        from pytest_pipeline.execution.chaos.unleashing import unleash
+
+        return unleash(self, self.settings)
 
     @property
     def session(self) -> str:

@@ -62,6 +62,11 @@ def options_fact(settings: Settings) -> str:
     return json.dumps({**told, "explicit": sorted(settings.explicit - _NEVER_KEPT)}, sort_keys=True)
 
 
+def chaos_fact(settings: Settings) -> dict[str, str]:
+    """That a session suffers chaos, for its record; nothing where it does not."""
+    return {} if settings.chaos is None else {"chaos": f"seed {settings.chaos}, rate {settings.chaos_rate:g}"}
+
+
 def selection_fact(items: Iterable[str]) -> str:
     """What tells a selection of items from others: how many, and a digest of their node ids."""
     ids = sorted(items)

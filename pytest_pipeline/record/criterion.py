@@ -24,6 +24,7 @@ class Verdict:
         longest: the longest row of successful runs anywhere.
         broken_by: number of the last run that did not succeed, or None.
         overlapping: numbers of the runs that were under way while another one was, in the order of admission.
+        chaos: whether faults were injected: such a session never meets a criterion.
     """
 
     required: int
@@ -36,11 +37,12 @@ class Verdict:
     longest: int
     broken_by: int | None
     overlapping: tuple[int, ...]
+    chaos: bool = False
 
     @property
     def met(self) -> bool:
         """Whether the criterion is met."""
-        return self.streak >= self.required
+        return self.streak >= self.required and not self.chaos
 
     @property
     def fixed_in_advance(self) -> bool:
@@ -64,13 +66,14 @@ def run_outcome(outcomes: Iterable[Outcome]) -> Outcome:
     return Outcome.FAILED
 
 
-def judge(runs: Sequence[RunRecord], required: int, count: int) -> Verdict:
+def judge(runs: Sequence[RunRecord], required: int, count: int, *, chaos: bool = False) -> Verdict:
     """Judge the runs of one session.
 
     Args:
         runs: all runs that were admitted, in any order.
         required: consecutive successful runs asked for: ``--until-consecutive``, else ``--count``; at least 1.
         count: planned runs.
+        chaos: whether faults were injected.
     """
     if required < 1:
         raise ValueError(f"at least one run must be required, not {required}")
@@ -88,6 +91,7 @@ def judge(runs: Sequence[RunRecord], required: int, count: int) -> Verdict:
         longest=_longest(ordered),
         broken_by=next((run.number for run in reversed(ordered) if not _succeeded(run)), None),
         overlapping=_overlapping(ordered),
+        chaos=chaos,
     )
 
 
