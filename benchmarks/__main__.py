@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import collection, driver, github, idle, overhead, parallel, scheduling
+from benchmarks import collection, driver, github, idle, overhead, parallel, scheduling, soak
 
 BENCHMARKS = {
     "idle": idle.main,
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "github": github.main,
     "scheduling": scheduling.main,
     "parallel": parallel.main,
+    "soak": soak.main,
 }
 
 

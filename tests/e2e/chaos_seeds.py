@@ -67,9 +67,8 @@ def main() -> None:
     parser.add_argument("--seeds", default="1-50", help="the first and the last (default: %(default)s)")
     options, more = parser.parse_known_args()
     first, _, last = options.seeds.partition("-")
-    print(
-        "| seed | faults | absorbed | failed as expected | surprises | exit code | which |\n|---|---|---|---|---|---|---|"
-    )
+    print("| seed | faults | absorbed | failed as expected | surprises | exit code | which |")
+    print("|---|---|---|---|---|---|---|")
     bad = 0
     with tempfile.TemporaryDirectory() as place:
         for seed in range(int(first), int(last or first) + 1):
