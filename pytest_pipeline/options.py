@@ -63,6 +63,19 @@ OPTIONS: tuple[Option, ...] = (
         metavar="K",
     ),
     Option(
+        "history",
+        switch,
+        "Tell the streak over the last sessions of the same plans, agent, model and repository.",
+        "--history",
+    ),
+    Option(
+        "count_history",
+        number(int, 1),
+        "The criterion is N consecutive successful runs, those of earlier sessions that can be compared included.",
+        "--count-history",
+        metavar="N",
+    ),
+    Option(
         "resume",
         text,
         "Go on with a session that did not come to its end, the latest one or that of an id; its options hold.",
@@ -374,6 +387,13 @@ OPTIONS: tuple[Option, ...] = (
         "SQLAlchemy URL of the store; default: state.db in the state directory.",
         "--pipeline-store",
         metavar="URL",
+    ),
+    Option(
+        "live",
+        choice("auto", "on", "off"),
+        "Live status on a terminal: auto (not in CI), on (in CI too) or off; never in piped output, with -q or -s.",
+        "--pipeline-live",
+        metavar="WHEN",
     ),
 )
 

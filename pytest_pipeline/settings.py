@@ -23,6 +23,8 @@ class Settings:
     count: int = 1
     repeat_scope: str = "session"
     until_consecutive: int | None = None
+    history: bool = False
+    count_history: int | None = None
     resume: str | None = None
     fresh_failures: bool = False
     chaos: int | None = None
@@ -80,12 +82,13 @@ class Settings:
     author: str = "pytest-pipeline <pytest-pipeline@localhost>"
     state_dir: str = ".pipeline"
     store: str | None = None
+    live: str = "auto"
     explicit: frozenset[str] = frozenset()  # named on the command line: a plan cannot change these
 
     @property
     def required(self) -> int:
         """How many consecutive successful runs the criterion asks for."""
-        return self.until_consecutive or self.count
+        return self.count_history or self.until_consecutive or self.count
 
     @property
     def repo_is_path(self) -> bool:
@@ -160,6 +163,11 @@ def build(command_line: Mapping[str, object], ini: Mapping[str, object]) -> Sett
         raise SettingsError(
             f"--until-consecutive {settings.until_consecutive} can never be met by --count {settings.count}. "
             "Raise --count to at least that number."
+        )
+    if settings.until_consecutive is not None and settings.count_history is not None:
+        raise SettingsError(
+            "--until-consecutive looks at the runs of one session and --count-history at those of several. Give one of "
+            "the two."
         )
     if settings.chaos is None and settings.resume is None and {"chaos_rate", "chaos_anywhere"} & settings.explicit:
         raise SettingsError("--chaos-rate and --chaos-anywhere are for chaos. Add --chaos SEED, or leave them out.")

@@ -17,6 +17,7 @@ from pytest_pipeline.cases.live import show_live
 from pytest_pipeline.cases.observing import HookObserver, ask
 from pytest_pipeline.cases.order import CaseKey
 from pytest_pipeline.cases.recalling import NOTES
+from pytest_pipeline.cases.status.whereabouts import Whereabouts
 from pytest_pipeline.errors import PipelineError
 from pytest_pipeline.events import RunFinished
 from pytest_pipeline.plans.model import Plan
@@ -55,6 +56,7 @@ class Conductor:
         self.plan_notes: list[str] = []
         self.notes: list[str] = []
         self.faults: list[str] = []
+        self.whereabouts = Whereabouts()
         self.failed_reports = 0
         self.stopped = False
         self.on_stop: Callable[[], None] = lambda: None
@@ -103,8 +105,27 @@ class Conductor:
                 task_runs=sum(case.task != FINAL_STATE for case in cases.values()),
                 prepared=prepared,
             )
+            self._tell_what_is_selected(plans)
         except PipelineError as error:
             raise pytest.UsageError(str(error)) from None
+        self._show_status(workers=prepared is not None)
+
+    def _show_status(self, *, workers: bool) -> None:
+        if self.settings.live != "off":
+            from pytest_pipeline.cases.status.showing import show_status
+
+            show_status(self.config, self.pipeline, self._cases, self.whereabouts, workers=workers)
+
+    def _tell_what_is_selected(self, plans: Mapping[str, Plan]) -> None:
+        """Nobody could tell that afterwards of a session that was killed."""
+        from pytest_pipeline.cases.selecting import selection_facts
+
+        pipeline = self.pipeline
+        if pipeline.resumed:
+            return  # it was told when the session was opened, and is the same
+        keys = {nodeid: key_of(pipeline.session, case) for nodeid, case in self._cases.items()}
+        for name, value in selection_facts(keys, plans.values(), self.settings.count).items():
+            pipeline.store.fact(pipeline.session, name, value)
 
     def header(self) -> list[str]:
         """Who does the work, on what, and remarks about plans."""
@@ -214,6 +235,8 @@ class Conductor:
         for run in sorted(self.admitted() - self._finished_runs):
             self._finish_run(run)
         self.notes += [f"{path} cannot be read, so no run is a success." for path in self.unreadable]
+        for path in self.unreadable:
+            self.pipeline.store.fact(self.pipeline.session, "unreadable", path)
         closing = Closing(self.config, opened, self.settings, self.notes, self.faults)
         code = closing.decide(exitstatus, failed_elsewhere=failures > self.failed_reports)
         self._closing = closing

@@ -6,6 +6,7 @@ What carries tasks out, and keeps the record, is imported when it is needed: to 
 from __future__ import annotations
 
 import gc
+import platform
 import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
@@ -18,9 +19,10 @@ from pytest_pipeline.cases.conducting import KEPT, TOLD, Conductor, ending_the_s
 from pytest_pipeline.cases.ledger import Ledger
 from pytest_pipeline.cases.nodes import CaseItem
 from pytest_pipeline.cases.order import CaseKey
+from pytest_pipeline.cases.reported import what_was_reported
 from pytest_pipeline.errors import PipelineError, TaskFailure
 from pytest_pipeline.plans.model import Plan
-from pytest_pipeline.record.junit import PREFIX, testcase_properties
+from pytest_pipeline.record.junit import PREFIX, REPORT, testcase_properties
 from pytest_pipeline.record.model import Outcome, TaskRunRecord
 from pytest_pipeline.settings import Settings
 
@@ -217,6 +219,8 @@ class Lifecycle:
         if report.skipped and self._outcome in (Outcome.SKIPPED, Outcome.COMPLETED) and not hasattr(report, "wasxfail"):
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             report.longrepr = str(item.path), item.line, reason
+        if item.attempt is not None and not report.passed:
+            item.attempt.facts[REPORT] = what_was_reported(report)
         return report
 
     def _excuse(self, item: CaseItem, report: pytest.TestReport) -> None:
@@ -277,12 +281,15 @@ class Lifecycle:
 
     def _tell(self, item: CaseItem, report: pytest.TestReport) -> None:
         """Let the report carry what the conductor must know, who may be in another process."""
+        kept = item.attempt.kept if self._joined is not None and item.attempt is not None else None
+        if kept and self.pipeline.owns:
+            self.notes.append(f"A workspace is kept on {platform.node()}: {kept}")
+        elif kept:
+            setattr(report, KEPT, kept)
         notes, self.notes = self.notes, []
         faults = self._joined.take_faults() if self._joined is not None else []
         if notes or faults:
             setattr(report, TOLD, {"notes": notes, "faults": faults})
-        if self._joined is not None and item.attempt is not None and item.attempt.kept:
-            setattr(report, KEPT, item.attempt.kept)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """The store has the attempt; thousands of them would only fill memory."""

@@ -16,6 +16,9 @@ FAILED, UNKNOWN, USAGE, INTERRUPTED = 1, 2, 4, 130
 COMMANDS: Mapping[str, str] = {
     "doctor": "Look whether a session could begin here: programs, agent, store, forge. Says how to mend what hinders.",
     "clean": "List what sessions left on the forge: branches and open pull requests. With --yes, remove it.",
+    "sessions": "List the sessions in the store; `sessions show SESSION` tells one in full.",
+    "junit": "Write the JUnit record of a session again from the store, also of one that was killed.",
+    "verify": "Hold a record against git and the forge: every claim of it is confirmed, or named as a lie.",
 }
 """Every command and what it does; each is the module of its name, whose ``main(arguments)`` returns an exit code."""
 

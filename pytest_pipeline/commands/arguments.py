@@ -20,11 +20,14 @@ class Parser(argparse.ArgumentParser):
     Args:
         command: the command's name.
         does: what it does, for ``--help``.
+        words: what stands before its options, for ``--help``.
     """
 
-    def __init__(self, command: str, does: str) -> None:
+    def __init__(self, command: str, does: str, *, words: str = "") -> None:
         # No abbreviations: what is pytest's might be the beginning of one of ours.
-        super().__init__(prog=f"{PROGRAM} {command}", description=does, epilog=_PYTESTS, allow_abbrev=False)
+        name = f"{PROGRAM} {command}"
+        usage = f"{name} {words} [options]" if words else None
+        super().__init__(prog=name, usage=usage, description=does, epilog=_PYTESTS, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Tell in one sentence what argparse would tell with the whole usage.

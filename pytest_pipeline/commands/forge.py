@@ -11,6 +11,7 @@ from pytest_pipeline.cases.observing import ask
 from pytest_pipeline.commands.project import Project
 from pytest_pipeline.errors import SettingsError
 from pytest_pipeline.execution.opening import state_place
+from pytest_pipeline.forges.base import Forge
 from pytest_pipeline.forges.gate_limits import told
 from pytest_pipeline.forges.leftovers import Sweepable
 from pytest_pipeline.forges.local import LocalForge
@@ -25,10 +26,22 @@ def sweepable_forge(project: Project) -> Iterator[Sweepable]:
         SettingsError: there is no such forge, or it does not know that.
         PipelineError: a hook of the project failed.
     """
+    with project_forge(project) as forge:
+        yield _sweepable(forge)
+
+
+@contextmanager
+def project_forge(project: Project) -> Iterator[Forge]:
+    """The project's forge for as long as the context lasts.
+
+    Raises:
+        SettingsError: there is no such forge.
+        PipelineError: a hook of the project failed.
+    """
     hook = project.config.hook.pytest_pipeline_forge
     chosen = ask("pytest_pipeline_forge", lambda: hook(config=project.config, settings=project.settings))
     if chosen is not None:
-        yield _sweepable(chosen)
+        yield chosen
     elif project.settings.forge == "github":
         with _github(project) as forge:
             yield forge
@@ -55,7 +68,7 @@ def _local(project: Project) -> LocalForge:
 
 
 @contextmanager
-def _github(project: Project) -> Iterator[Sweepable]:
+def _github(project: Project) -> Iterator[Forge]:
     from pytest_pipeline.execution.github_ground import GitHubGround
     from pytest_pipeline.host.git import Repository
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_pipeline.errors import SettingsError
+from pytest_pipeline.errors import ForgeError, SettingsError
 from pytest_pipeline.events import ForgeWaiting
 from pytest_pipeline.execution.holding import both, join_workers
 from pytest_pipeline.execution.layout import Layout
@@ -21,10 +22,16 @@ from pytest_pipeline.forges.gate_limits import told
 from pytest_pipeline.forges.local import LocalForge
 from pytest_pipeline.host.git import Repository
 from pytest_pipeline.host.git_work_tree import remove
+from pytest_pipeline.host.machine import machine
 from pytest_pipeline.plans.model import Plan
+from pytest_pipeline.record.database import spans_machines
 from pytest_pipeline.record.model import SessionRecord
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_pipeline.execution.github_ground import GitHubGround
+    from pytest_pipeline.forges.github.remote import Remote
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,9 @@ class Handover:
 
     Args:
         session: id of the session.
-        state: the state directory.
-        scratch: the scratch directory of the process that has opened the session.
+        state: the state directory; empty for a worker that makes one of its own.
+        scratch: the scratch directory of the process that has opened the session; empty likewise.
+        machine: where that process is, see :func:`~pytest_pipeline.host.machine.machine`.
         repository: address of the repository on GitHub; empty for other forges.
         token: for it; empty for other forges.
         source: where the token was found.
@@ -43,6 +51,7 @@ class Handover:
     session: str
     state: str
     scratch: str
+    machine: str
     repository: str = ""
     token: str = field(default="", repr=False)
     source: str = ""
@@ -56,6 +65,29 @@ class Handover:
         """The inverse of :meth:`to_wire`."""
         return cls(**wire)
 
+    @property
+    def is_from_here(self) -> bool:
+        """Whether this process sees the directories, and the processes, of the one that has opened the session."""
+        return bool(self.state) and self.machine == machine()
+
+
+def refuse_apart(settings: Settings) -> None:
+    """Refuse workers that do not see this machine's files, where the session keeps something in them.
+
+    Raises:
+        SettingsError: the forge or the store is of one machine alone.
+    """
+    if settings.forge != "github":
+        raise SettingsError(
+            f"Workers on other machines (--tx ssh=, socket=) cannot use --forge {settings.forge}, which lies here. "
+            "Use --forge github, or workers of this machine with -n."
+        )
+    if settings.store is None or not spans_machines(settings.store):
+        raise SettingsError(
+            "Workers on other machines (--tx ssh=, socket=) cannot share a store that is no server of PostgreSQL. Name "
+            "one with --pipeline-store postgresql+psycopg://USER@HOST/DATABASE, or use workers of this machine with -n."
+        )
+
 
 def join_session(
     settings: Settings,
@@ -64,6 +96,7 @@ def join_session(
     *,
     worker: str,
     rootdir: Path,
+    started: Path,
     agents: Agents,
     forge: Forge | None,
     observer: Observer,
@@ -76,6 +109,8 @@ def join_session(
         plans: the plans as this process has collected them, by path.
         worker: name of this process, unique in the session.
         rootdir: pytest's root directory.
+        started: where this process was started; on another machine its state directory is made there, and not in the
+            rootdir, in which xdist removes at the next session what it has not sent.
         agents: chooses the agent for settings.
         forge: chosen by a hook, or None.
         observer: who looks on.
@@ -83,14 +118,17 @@ def join_session(
     Raises:
         PipelineError: the session is not there, its plans have changed, or what it needs is missing here.
     """
-    shared = Layout(Path(handover.state), handover.session, Path(handover.scratch))
     with ExitStack() as undo:
-        store = Store.open(settings.store or shared.store_url)
+        if handover.is_from_here:
+            layout = Layout(Path(handover.state), handover.session, Path(handover.scratch)).of_worker(worker)
+        else:
+            refuse_apart(settings)
+            layout = Layout.create(started / settings.state_dir, handover.session, worker)
+        undo.callback(remove, str(layout.scratch))
+        store = Store.open(settings.store or layout.store_url)
         undo.callback(store.close)
         record = store.session(handover.session)
         _refuse_other_plans(record, plans)
-        layout = shared.of_worker(worker)
-        undo.callback(remove, str(layout.scratch))
         place = join_workers(layout)
         undo.callback(place.close)
         base = record.facts["base_commit"]
@@ -113,7 +151,8 @@ def join_session(
         plans=plans,
         let_go=both(let_go, place.close),
         resumed=len(store.invocations(handover.session)) > 1,
-        owns=False,
+        owns=not handover.is_from_here,
+        is_guest=not handover.is_from_here,
     ).with_chaos()
 
 
@@ -137,9 +176,18 @@ def _joined_github(
         mirror = find_mirror(base, layout)
         if mirror is None:
             look = Repository.create(layout.scratch / "look.git")
-            mirror = ground.mirror(base, connection.remote(look), layout)
+            mirror = _fetched(ground, base, connection.remote(look), layout)
         forge = connection.forge(Repository.create(layout.hosted, alternates=[mirror.objects]))
         return mirror, forge, undo.pop_all().close
+
+
+def _fetched(ground: GitHubGround, base: str, remote: Remote, layout: Layout) -> Repository:
+    try:
+        return ground.mirror(base, remote, layout)
+    except ForgeError as error:
+        raise SettingsError(
+            f"The worker cannot fetch the commit that runs start from. If it is not on GitHub yet, push it. {error}"
+        ) from error
 
 
 def _mirror_here(base: str, layout: Layout) -> Repository:

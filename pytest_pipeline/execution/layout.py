@@ -21,15 +21,22 @@ class Layout:
         session: id of the session.
         scratch: directory outside the project for workspaces and private homes, so that nothing which an agent runs
             there finds the project's own configuration in a parent directory.
+        part: name of a worker that keeps what is the session's apart from other workers; empty: all share it.
     """
 
     state: Path
     session: str
     scratch: Path
+    part: str = ""
 
     @classmethod
-    def create(cls, state: Path, session: str) -> Layout:
+    def create(cls, state: Path, session: str, part: str = "") -> Layout:
         """Make the directories; the state directory tells git to ignore it.
+
+        Args:
+            state: the state directory.
+            session: id of the session.
+            part: name of a worker that shares no directory with the others; empty for who opens the session.
 
         Raises:
             HostError: a directory cannot be made.
@@ -45,21 +52,18 @@ class Layout:
                 f"The directory {error.filename} cannot be made: {error.strerror}. "
                 "Free space or mend its permissions, or set pipeline_state_dir and TMPDIR to other places."
             ) from None
-        return cls(state, session, scratch)
+        return cls(state, session, scratch, part)
 
     def of_worker(self, name: str) -> Layout:
-        """The same for another process of the session: its scratch directory lies in ours, where that can be seen.
+        """The same for another process of the session on this machine: its scratch directory lies in ours.
 
         Raises:
             HostError: it cannot be made.
         """
+        scratch = self.scratch / name
         try:
-            if self.scratch.is_dir():
-                scratch = self.scratch / name
-                scratch.mkdir(exist_ok=True)
-                self.pid_file(name).write_text(str(os.getpid()), "ascii")
-            else:
-                scratch = Path(tempfile.mkdtemp(prefix="pytest-pipeline-")).resolve()
+            scratch.mkdir(exist_ok=True)
+            self.pid_file(name).write_text(str(os.getpid()), "ascii")
         except OSError as error:
             raise HostError(
                 f"The directory {error.filename} cannot be made: {error.strerror}. Free space there."
@@ -70,10 +74,18 @@ class Layout:
         """Where a worker on this machine says which process it is."""
         return self.scratch / f"{name}.pid"
 
+    def wait_file(self, name: str = "") -> Path:
+        """Where this process, or the worker of that name, says what it waits for, and until when."""
+        return self.scratch / name / "waiting"
+
     @property
     def store_url(self) -> str:
         """URL of the default store."""
         return store_url(self.state)
+
+    @property
+    def _kept(self) -> Path:
+        return self.state / "sessions" / self.session / self.part
 
     @property
     def forge(self) -> Path:
@@ -87,15 +99,15 @@ class Layout:
     @property
     def hosted(self) -> Path:
         """The git directory in which a forge elsewhere keeps what it fetches; no workspace borrows from it."""
-        return self.state / "sessions" / self.session / "forge.git"
+        return self._kept / "forge.git"
 
     def run_store(self, run: int) -> Path:
         """The git directory of one run: what it makes is reachable for no other run."""
-        return self.state / "sessions" / self.session / f"run-{run:02d}.git"
+        return self._kept / f"run-{run:02d}.git"
 
     def run_stores(self) -> list[Path]:
         """The git directories of runs that are there."""
-        return sorted((self.state / "sessions" / self.session).glob("run-*.git"))
+        return sorted(self._kept.glob("run-*.git"))
 
     @property
     def session_lock(self) -> Path:
@@ -109,11 +121,11 @@ class Layout:
 
     def run_lock(self, run: int) -> Path:
         """The file by which the merges of one run wait for one another."""
-        return self.state / "sessions" / self.session / f"run-{run:02d}.lock"
+        return self._kept / f"run-{run:02d}.lock"
 
     def transcript(self, run: int, plan: str, name: str) -> Path:
         """The file that the output of one agent or verification is kept in."""
-        return self.state / "sessions" / self.session / "transcripts" / f"run-{run:02d}" / slug(plan) / f"{name}.log"
+        return self._kept / "transcripts" / f"run-{run:02d}" / slug(plan) / f"{name}.log"
 
 
 def store_url(state: Path) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
 from socket import gethostname
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_pipeline import __version__
 from pytest_pipeline.errors import SettingsError
@@ -20,7 +21,14 @@ from pytest_pipeline.execution.ground import Ground, Plot, Wish, find_ground
 from pytest_pipeline.execution.holding import both, hold_session, sweep_scratch
 from pytest_pipeline.execution.layout import Layout, run_prefix
 from pytest_pipeline.execution.pipeline import Agents, Pipeline
-from pytest_pipeline.execution.resuming import chaos_fact, options_fact, refuse_other_work, selection_fact
+from pytest_pipeline.execution.resuming import (
+    chaos_fact,
+    conditions_fact,
+    options_fact,
+    refuse_other_work,
+    selection_fact,
+    tasks_fact,
+)
 from pytest_pipeline.execution.steps import Observer, now
 from pytest_pipeline.execution.target import Target
 from pytest_pipeline.execution.workspace import Workspaces
@@ -36,6 +44,22 @@ from pytest_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_pipeline.execution.github_ground import GitHubGround
+
+
+class Case(Protocol):
+    """An item of a plan, as far as a session tells it from others."""
+
+    @property
+    def plan(self) -> str:
+        """Path of the plan."""
+
+    @property
+    def batch(self) -> str:
+        """Number of the batch."""
+
+    @property
+    def task(self) -> str:
+        """Id of the task."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +135,7 @@ def open_session(
     agents: Agents,
     forge: Forge | None,
     observer: Observer,
-    selection: Iterable[str] = (),
+    selection: Mapping[str, Case] = MappingProxyType({}),
     task_runs: int | None = None,
     prepared: Prepared | None = None,
 ) -> Opened:
@@ -124,7 +148,7 @@ def open_session(
         agents: chooses the agent for settings.
         forge: chosen by a hook, or None.
         observer: who looks on.
-        selection: node ids of the selected items.
+        selection: the selected items by node id.
         task_runs: how many tasks are selected in all runs together; None: all of them.
         prepared: what was settled before; None: nothing.
 
@@ -175,6 +199,8 @@ def open_session(
             **chaos_fact(settings),
             "options": options_fact(settings),
             "selection": selection_fact(selection),
+            "tasks": tasks_fact((case.plan, case.batch, case.task) for case in selection.values()),
+            "conditions": conditions_fact(settings),
         }
         _admit(pipeline, facts, before)
         readable = [] if cast.names == [REFERENCE] else _readable_references(plans, rootdir, plot)

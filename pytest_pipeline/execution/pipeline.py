@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,8 @@ class Run:
         start: the commit that it starts from.
         repository: its own objects, on top of the mirror's.
         forge: where the base branch lives.
-        lock: the file by which its merges wait for one another.
+        merging: while its context lasts, nobody else merges into the base branch: neither on this machine nor on
+            another one that shares the store.
     """
 
     number: int
@@ -47,15 +49,7 @@ class Run:
     start: str
     repository: Repository
     forge: Forge
-    lock: Path
-
-    def merging(self) -> AbstractContextManager[None]:
-        """While the context lasts, nobody else on this machine merges into the base branch.
-
-        Raises:
-            HostError: the lock cannot be taken.
-        """
-        return held(self.lock)
+    merging: Callable[[], AbstractContextManager[None]]
 
     def sync(self) -> str:
         """Bring the base branch's newest objects here and return the commit that it is at.
@@ -92,7 +86,8 @@ class Pipeline:
         plans: the selected plans by path.
         let_go: lets go of what the forge holds.
         resumed: whether the session was taken up again, so that its record may hold more than this process knows.
-        owns: whether this process has opened the session; the others leave what all share as it is.
+        owns: whether what lies in the layout is this process's alone; else it leaves that to who opened the session.
+        is_guest: whether this process is a worker on another machine than that.
         chaos: what injects faults; None: nobody does.
     """
 
@@ -110,6 +105,7 @@ class Pipeline:
     let_go: Callable[[], None] = lambda: None
     resumed: bool = False
     owns: bool = True
+    is_guest: bool = False
     chaos: Chaos | None = None
     _runs: dict[int, Run] = field(default_factory=dict)
 
@@ -142,8 +138,13 @@ class Pipeline:
             branch = f"{run_prefix(self.session, number)}/base"
             self.forge.ensure_base(branch, self.base, self.mirror)
             repository = Repository.create(self.layout.run_store(number), alternates=[self.mirror.objects])
-            self._runs[number] = Run(number, branch, self.base, repository, self.forge, self.layout.run_lock(number))
+            self._runs[number] = Run(number, branch, self.base, repository, self.forge, self._alone(number, branch))
         return self._runs[number]
+
+    def _alone(self, number: int, branch: str) -> Callable[[], AbstractContextManager[None]]:
+        if self.store.spans_machines:
+            return partial(self.store.alone, f"merge into {branch}")
+        return partial(held, self.layout.run_lock(number))
 
     def finish_run(self, number: int, outcome: Outcome) -> None:
         """Write how a run ended, and let go of its objects: what was merged is on the forge.
@@ -165,13 +166,16 @@ class Pipeline:
             stack.callback(self.let_go)
             stack.callback(self.store.close)
             stack.callback(self.workspaces.close)
-            stack.callback(self._let_go_of_ended_runs)
+            stack.callback(self._let_go_of_runs)
 
-    def _let_go_of_ended_runs(self) -> None:
-        if self.owns:
-            for run in self.store.runs(self.session):
-                if run.outcome not in (Outcome.RUNNING, Outcome.INTERRUPTED):
-                    self._let_go(self.layout.run_store(run.number))
+    def _let_go_of_runs(self) -> None:
+        """Those that have not ended stay where the session was opened, for who takes it up again."""
+        unended = (Outcome.RUNNING, Outcome.INTERRUPTED)
+        runs = () if self.is_guest or not self.owns else self.store.runs(self.session)
+        staying = {self.layout.run_store(run.number) for run in runs if run.outcome in unended}
+        for run_store in self.layout.run_stores():
+            if run_store not in staying:
+                self._let_go(run_store)
 
     def shown(self, path: Path) -> str:
         """A path as messages show it: relative to the rootdir where it lies below it."""

@@ -32,11 +32,16 @@ HARMLESS = frozenset(
         "max_workspaces",
         "max_transcript",
         "max_cost",
+        "history",
+        "live",
         "agent_retries",
         "record_url",
     }
 )
 """Settings that change how a session is worked on, and not what its runs are."""
+
+_HOW_MANY = frozenset({"count", "repeat_scope", "until_consecutive", "history", "count_history", "base", "repo"})
+"""Settings that do not change what one run is; the repository is told apart by its name, and may move on."""
 
 _NEVER_KEPT = frozenset({"store", "state_dir", "resume", "fresh_failures", "explicit"})
 """Where the record is and what is done with it; a store's URL may hold a password."""
@@ -67,10 +72,27 @@ def chaos_fact(settings: Settings) -> dict[str, str]:
     return {} if settings.chaos is None else {"chaos": f"seed {settings.chaos}, rate {settings.chaos_rate:g}"}
 
 
+def conditions_fact(settings: Settings) -> str:
+    """What tells sessions apart that were told to do their runs in another way, however many."""
+    plain = settings.to_wire()
+    told = {name: value for name, value in plain.items() if name not in _NEVER_KEPT | HARMLESS | _HOW_MANY}
+    return digest(json.dumps(told, sort_keys=True))
+
+
+def tasks_fact(tasks: Iterable[tuple[str, str, str]]) -> str:
+    """What tells the tasks of a run from others: plan, batch and task of each."""
+    return digest(json.dumps(sorted(set(tasks))))
+
+
+def digest(text: str) -> str:
+    """Sixteen hexadecimal digits that stand for a text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
 def selection_fact(items: Iterable[str]) -> str:
     """What tells a selection of items from others: how many, and a digest of their node ids."""
     ids = sorted(items)
-    return f"{len(ids)} {hashlib.sha256(chr(10).join(ids).encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+    return f"{len(ids)} {digest(json.dumps(ids))}"
 
 
 def recall(settings: Settings, default_store: str) -> Recalled:

@@ -22,17 +22,11 @@ from sqlalchemy.dialects import postgresql
 from pytest_pipeline.errors import ForgeError
 from pytest_pipeline.forges.gate_state import State, from_text, to_text
 from pytest_pipeline.forges.gate_turnstile import checked_id
+from pytest_pipeline.host.sql_server import VANISHED, connecting, said, shown
 
 _Found = TypeVar("_Found")
-_LIBPQ = ("psycopg", "psycopg2")
-# A server or a machine that has vanished without a word is found out after 10 + 3 * 5 s, on both sides.
-_CONNECT = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-_SESSION = {
-    "tcp_keepalives_idle": "10",
-    "tcp_keepalives_interval": "5",
-    "tcp_keepalives_count": "3",
-    "statement_timeout": "30s",
-}
+# A machine that has vanished is found out by the server as fast as the other way round.
+_SESSION = {f"tcp_{name}": str(value) for name, value in VANISHED.items()} | {"statement_timeout": "30s"}
 _CREATION = 0x7079_7470_6970_6531  # the lock of whoever makes the table; any number that nobody else would choose
 
 _gates = sa.Table(
@@ -72,11 +66,9 @@ class SqlTurnstile:
     def __init__(self, url: str, token_id: str) -> None:
         self._token_id = checked_id(token_id)
         self._turn_key, self._next_key = _signed(token_id[:16]), _signed(token_id[16:])
-        parsed = _parsed(url)
-        given = (parsed.password, parsed.query.get("password"))
-        self._secrets = [each for each in given if each and isinstance(each, str)]
-        self._where = parsed.set(query={}).render_as_string(hide_password=True)
-        self._engine = _engine(parsed, self._where)
+        self._url = _parsed(url)
+        self._where = shown(self._url)
+        self._engine = _engine(self._url, self._where)
         self._connection: sa.Connection | None = None
         self._is_next = False
         self._has_turn = False
@@ -155,13 +147,9 @@ class SqlTurnstile:
             raise
 
     def _told(self, error: exc.SQLAlchemyError) -> ForgeError:
-        lines = str(error.orig if isinstance(error, exc.DBAPIError) else error).strip().splitlines()
-        said = next(iter(lines), type(error).__name__).rstrip(".")
-        for secret in self._secrets:
-            said = said.replace(secret, "***")
         return ForgeError(
-            f"The database {self._where}, by which all machines share GitHub's limits, cannot be used: {said}. "
-            "Look at that database, or name another store with --pipeline-store URL."
+            f"The database {self._where}, by which all machines share GitHub's limits, cannot be used: "
+            f"{said(error, self._url)}. Look at that database, or name another store with --pipeline-store URL."
         )
 
     def _quietly_unlock(self, key: int) -> None:
@@ -207,12 +195,10 @@ def _parsed(url: str) -> sa.URL:
 
 
 def _engine(url: sa.URL, where: str) -> sa.Engine:
-    asked = {name: value for name, value in _CONNECT.items() if name not in url.query}
     try:
-        driver = url.get_dialect().driver
         return sa.create_engine(
             url,
-            connect_args=asked if driver in _LIBPQ else {},
+            connect_args=dict(connecting(url)),
             isolation_level="AUTOCOMMIT",
             poolclass=sa.NullPool,
         )

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pytest_pipeline.errors import HostError
 
+_DIGITS = 20  # of a process id, filled with blanks, so that a longer one leaves nothing behind
+
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[None]:
@@ -30,6 +32,8 @@ def held(path: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
             raise _refused(path, error) from error
+        with contextlib.suppress(OSError):  # of a full disk; only who looks on wants to know
+            os.pwrite(descriptor, b"%-*d" % (_DIGITS, os.getpid()), 0)
         yield
     finally:
         os.close(descriptor)
@@ -83,7 +87,45 @@ def _opened(path: Path) -> int:
         raise _refused(path, error) from error
 
 
+def holder(path: Path) -> int | None:
+    """The process that has taken the lock of a file last, whether it holds it still or not; None: none that is known.
+
+    Args:
+        path: the file.
+    """
+    try:
+        return int(path.read_bytes()[:_DIGITS])
+    except (OSError, ValueError):
+        return None
+
+
 def _refused(path: Path, error: OSError) -> HostError:
     return HostError(
         f"The lock {path} cannot be taken: {error.strerror}. Make its directory writable, on a disk of this machine."
     )
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock of a file now; the file is not made.
+
+    Args:
+        path: the file.
+
+    Raises:
+        HostError: the file cannot be opened, or its file system knows no locks.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _refused(path, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        raise _refused(path, error) from error
+    finally:
+        os.close(descriptor)
+    return False

@@ -15,7 +15,7 @@ class Verdict:
 
     Args:
         required: consecutive successful runs that are asked for.
-        count: runs that were planned (``--count``).
+        count: runs that were planned (``--count``); None: nobody has planned a number.
         admitted: runs that were admitted; each of them counts.
         successful: runs that succeeded.
         failed: runs that ended in any other way.
@@ -24,11 +24,12 @@ class Verdict:
         longest: the longest row of successful runs anywhere.
         broken_by: number of the last run that did not succeed, or None.
         overlapping: numbers of the runs that were under way while another one was, in the order of admission.
+        order: the numbers of all runs in the order of admission.
         chaos: whether faults were injected: such a session never meets a criterion.
     """
 
     required: int
-    count: int
+    count: int | None
     admitted: int
     successful: int
     failed: int
@@ -37,6 +38,7 @@ class Verdict:
     longest: int
     broken_by: int | None
     overlapping: tuple[int, ...]
+    order: tuple[int, ...]
     chaos: bool = False
 
     @property
@@ -66,13 +68,13 @@ def run_outcome(outcomes: Iterable[Outcome]) -> Outcome:
     return Outcome.FAILED
 
 
-def judge(runs: Sequence[RunRecord], required: int, count: int, *, chaos: bool = False) -> Verdict:
-    """Judge the runs of one session.
+def judge(runs: Sequence[RunRecord], required: int, count: int | None, *, chaos: bool = False) -> Verdict:
+    """Judge runs.
 
     Args:
         runs: all runs that were admitted, in any order.
         required: consecutive successful runs asked for: ``--until-consecutive``, else ``--count``; at least 1.
-        count: planned runs.
+        count: planned runs; None: nobody has planned a number.
         chaos: whether faults were injected.
     """
     if required < 1:
@@ -91,6 +93,7 @@ def judge(runs: Sequence[RunRecord], required: int, count: int, *, chaos: bool =
         longest=_longest(ordered),
         broken_by=next((run.number for run in reversed(ordered) if not _succeeded(run)), None),
         overlapping=_overlapping(ordered),
+        order=tuple(run.number for run in ordered),
         chaos=chaos,
     )
 

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from sqlalchemy import event, exc
 
 from pytest_pipeline import __version__
 from pytest_pipeline.errors import StoreError
+from pytest_pipeline.host.sql_server import connecting, said, shown
 from pytest_pipeline.record import migrations, schema
 
 BUSY_SECONDS = 30
@@ -23,7 +25,12 @@ _SMALLEST = 512  # bytes of an SQLite file that holds anything
 _LEFT = "It was left as it is."
 _ANOTHER = "Move it away, or name another store with --pipeline-store URL."
 
-# What drivers say (SQLite's wording; others fall through to their own text), what it means, what to do.
+# Whoever makes the tables is alone; the key is any number that nobody else would choose.
+_ALONE = sa.text(f"SELECT pg_advisory_xact_lock({0x7079_7470_6970_6532})")
+
+_LOCK = sa.text("SELECT pg_advisory_lock(CAST(:key AS bigint))")
+
+# What SQLite says, what it means, what to do.
 _MEANINGS = (
     ("is full", "the disk is full", "Free space there and run again."),
     ("disk i/o error", "the disk reports an error", "Look whether it is full or broken, then run again."),
@@ -57,8 +64,10 @@ class Database:
 
     def __init__(self, url: str, *, create: bool = True) -> None:
         parsed = _parse(url)
+        self._url = parsed
         self._sqlite = parsed.get_backend_name() == "sqlite"
-        self.where = (self._sqlite and parsed.database) or parsed.render_as_string(hide_password=True)
+        self.spans_machines = spans_machines(url)
+        self.where = (self._sqlite and parsed.database) or shown(parsed)
         self._file: _File | None = None
         if (file := sqlite_file(url)) is not None:
             self._file = _File(file)
@@ -104,6 +113,21 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """While the context lasts, nobody else who shares the database is in one of that name; who is, is waited for.
+
+        It is a lock of a connection of its own, so it dies with its holder, or with the connection.
+        """
+        key = int.from_bytes(sha256(f"pytest-pipeline {name}".encode()).digest()[:8], "big", signed=True)
+        with contextlib.ExitStack() as stack:
+            with self._told():
+                engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+                connection = stack.enter_context(engine.connect())
+                stack.callback(connection.invalidate)  # its end is what frees the lock, however this ends
+                connection.execute(_LOCK, {"key": key})
+            yield
+
+    @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
         """Turn what SQLAlchemy raises for the database's sake into the sentence for the user."""
         try:
@@ -116,7 +140,9 @@ class Database:
                 "Please report this; start a new session to go on."
             ) from error
         except exc.DBAPIError as error:
-            raise StoreError(f"The store {self.where} cannot be used: {_meaning(error)}") from error
+            raise StoreError(
+                f"The store {self.where} cannot be used: {self._meaning(error)}"
+            ) from None  # it may show secrets
 
     def _prepare(self) -> None:
         """Check the schema, or create it; another process may be doing the same."""
@@ -126,9 +152,8 @@ class Database:
                 self._create()
             except exc.DBAPIError as error:
                 # Switching a new file to WAL fails at once, without waiting, while another process does it.
-                taken = "is locked" in str(error) or "exists" in str(error)
-                if not taken or time.monotonic() > deadline:
-                    raise StoreError(f"The store {self.where} cannot be created: {_meaning(error)}") from error
+                if "is locked" not in str(error) or time.monotonic() > deadline:
+                    raise StoreError(f"The store {self.where} cannot be created: {self._meaning(error)}") from None
                 time.sleep(0.02)
         self._migrate()
 
@@ -190,6 +215,13 @@ class Database:
             if missing := set(table.columns.keys()) - columns:
                 raise self._torn(f"{table.name} lacks {', '.join(sorted(missing))}")
 
+    def _meaning(self, error: exc.DBAPIError) -> str:
+        told = said(error, self._url)
+        for part, meaning, advice in _MEANINGS if self._sqlite else ():
+            if part in told.lower():
+                return f"{meaning}. {advice}"
+        return f"{told}. Look at that database, or name another store with --pipeline-store URL."
+
     def _torn(self, how: str) -> StoreError:
         return StoreError(f"The store {self.where} is damaged: {how}. {_LEFT} {_ANOTHER}")
 
@@ -198,6 +230,8 @@ class Database:
             with self._engine.execution_options(pipeline="bare").connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         with self._durable.begin() as connection:
+            if self.spans_machines:
+                connection.execute(_ALONE)
             if set(sa.inspect(connection).get_table_names()) - _GATES:
                 return
             schema.metadata.create_all(connection)
@@ -215,6 +249,15 @@ def sqlite_file(url: str) -> Path | None:
     parsed = _parse(url)
     named = parsed.database if parsed.get_backend_name() == "sqlite" else None
     return Path(named) if named and not named.startswith(("file:", ":memory:")) else None
+
+
+def spans_machines(url: str) -> bool:
+    """Whether processes of several machines may share the database, and lock one another out by it.
+
+    Raises:
+        StoreError: SQLAlchemy does not know such a URL.
+    """
+    return _parse(url).get_backend_name() == "postgresql"
 
 
 def _parse(url: str) -> sa.URL:
@@ -269,11 +312,12 @@ class _File:
 def _engine(url: sa.URL, sqlite: bool) -> sa.Engine:
     try:
         # isolation_level None: the driver begins no transaction of its own, we do, so that DDL is part of it.
-        arguments = {"timeout": BUSY_SECONDS, "isolation_level": None} if sqlite else {}
-        engine = sa.create_engine(url, connect_args=arguments)
+        arguments = {"timeout": BUSY_SECONDS, "isolation_level": None} if sqlite else dict(connecting(url))
+        # A connection that broke while an agent worked for an hour is replaced before it is used.
+        engine = sa.create_engine(url, connect_args=arguments, pool_pre_ping=not sqlite)
     except (ImportError, exc.ArgumentError) as error:
         raise StoreError(
-            f"The store {url.render_as_string(hide_password=True)} needs a driver that is missing: {error}. Install it "
+            f"The store {shown(url)} needs a driver that is missing: {error}. Install it "
             "into this environment, or name another store with --pipeline-store URL."
         ) from error
     if sqlite:
@@ -294,11 +338,3 @@ def _on_begin(connection: sa.Connection) -> None:
         return
     connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if kind == 'durable' else 'NORMAL'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if kind else "BEGIN")
-
-
-def _meaning(error: exc.DBAPIError) -> str:
-    said = str(error.orig)
-    for part, meaning, advice in _MEANINGS:
-        if part in said.lower():
-            return f"{meaning}. {advice}"
-    return f"{said.strip().rstrip('.')}. Look at that database, or name another store with --pipeline-store URL."

@@ -15,6 +15,7 @@ from pytest_pipeline.record.costs import cost_of
 from pytest_pipeline.record.criterion import Verdict
 from pytest_pipeline.record.evidence import anytime_lower_bound, lower_bound
 from pytest_pipeline.record.model import SessionRecord, TaskRunRecord
+from pytest_pipeline.record.selection import ITEMS, SELECTED
 
 PREFIX = "pipeline."
 
@@ -86,8 +87,11 @@ SESSION_FACTS: Mapping[str, str] = MappingProxyType(
         "repository": "the target repository",
         "base_commit": "commit that every run started from",
         "plans": "the plans, each with a digest of its text",
+        SELECTED: "all, or how many of the items of the plans in all runs were selected",
+        "unreadable": "plans that cannot be read, because of which no run is a success",
         "versions": "versions of pytest-pipeline, pytest, Python and git",
         "chaos": "seed and rate of the faults that were injected; such a session never meets a criterion",
+        "history": "with --count-history: ids of the sessions whose runs count, the oldest first",
         "resumed": "when the session was taken up again after it had been interrupted",
     }
 )
@@ -96,7 +100,11 @@ SESSION_FACTS: Mapping[str, str] = MappingProxyType(
 IN_PART = ", in part"
 """How the fact ``rehearsal`` ends where an agent that does not rehearse took part too."""
 
-_FOR_RESUME = ("options", "selection")  # what only ``--resume`` wants to know
+REPORT = "report"
+"""Name of the fact about an attempt that holds what pytest reported of it; no property, for JUnit has it anyway."""
+
+NO_PROPERTIES = frozenset({REPORT, ITEMS, "options", "selection", "tasks", "conditions"})
+"""What is kept for records made again, and to resume and compare sessions."""
 
 _SHARED = ("agent", "base_commit")  # what a session says holds for a task that did not get to say it
 
@@ -109,6 +117,7 @@ SUITE_PROPERTIES: Mapping[str, str] = MappingProxyType(
         "criterion.met": "yes or no",
         "runs.admitted": "runs that were admitted; each of them counts",
         "runs.successful": "runs that succeeded",
+        "runs.order": "numbers of the runs in the order of admission, where that is another than by number",
         "lower_bound": "95 % lower bound of the success rate of whole runs that holds for this session",
         "lower_bound_rule": "what it rests on: runs fixed in advance, or looking whenever one likes",
         "lower_bound_anytime": "the bound for looking whenever one likes",
@@ -174,13 +183,14 @@ def suite_properties(session: SessionRecord, verdict: Verdict) -> tuple[tuple[st
     fixed = verdict.fixed_in_advance
     bound = lower_bound(verdict.successful, verdict.admitted) if fixed else anytime
     known = {
-        **{name: value for name, value in session.facts.items() if name not in _FOR_RESUME},
+        **session.facts,
         "session": session.id,
         "criterion.required": str(verdict.required),
         "criterion.streak": str(verdict.streak),
         "criterion.met": "yes" if verdict.met else "no",
         "runs.admitted": str(verdict.admitted),
         "runs.successful": str(verdict.successful),
+        **({} if verdict.order == tuple(sorted(verdict.order)) else {"runs.order": " ".join(map(str, verdict.order))}),
         "lower_bound": f"{bound:.4f}",
         "lower_bound_rule": "runs fixed in advance" if fixed else "looking whenever one likes",
         "lower_bound_anytime": f"{anytime:.4f}",
@@ -189,7 +199,7 @@ def suite_properties(session: SessionRecord, verdict: Verdict) -> tuple[tuple[st
 
 
 def _properties(known: Mapping[str, str], listed: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    names = [name for name in listed if name in known] + sorted(known.keys() - listed.keys())
+    names = [name for name in listed if name in known] + sorted(known.keys() - listed.keys() - NO_PROPERTIES)
     return tuple((PREFIX + clean(name), _bounded(clean(str(known[name])))) for name in names)
 
 

@@ -89,6 +89,21 @@ def cost(connection: sa.Connection, session: str) -> Decimal:
     return sum((usd(text) or Decimal() for (text,) in connection.execute(wanted)), Decimal())
 
 
+def costs(connection: sa.Connection, session: str) -> dict[TaskRunKey, Decimal]:
+    """What each task run of a session has cost so far in all its attempts, as far as that is known."""
+    told, task, run = schema.attempt.c.properties["cost_usd"].as_string(), schema.task_run.c, schema.run.c
+    wanted = (
+        sa.select(run.number, task.plan, task.batch, task.task, told.label("cost"))
+        .select_from(schema.attempt.join(schema.task_run).join(schema.run))
+        .where(run.session == session, told.is_not(None))
+    )
+    found: defaultdict[TaskRunKey, Decimal] = defaultdict(Decimal)
+    for row in connection.execute(wanted):
+        if cost := usd(row.cost):
+            found[TaskRunKey(session, row.number, row.plan, row.batch, row.task)] += cost
+    return dict(found)
+
+
 def task_runs(
     connection: sa.Connection, session: str, run: int | None = None, key: TaskRunKey | None = None
 ) -> tuple[TaskRunRecord, ...]:

@@ -5,6 +5,7 @@ Nothing is ever deleted, and there is no statement that could: what was admitted
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 
 from sqlalchemy import (
@@ -21,6 +22,8 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
 )
+from sqlalchemy.sql.operators import OperatorType
+from sqlalchemy.types import TypeEngine
 
 VERSION = 2
 """Raised whenever a table changes, see :mod:`~pytest_pipeline.record.migrations`; a higher one is refused."""
@@ -74,6 +77,21 @@ class Name(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Escape what databases refuse."""
         return None if value is None else storable(value)
+
+
+class Facts(TypeDecorator[Mapping[str, str]]):
+    """Texts by name, as JSON; PostgreSQL would look for nothing in one that holds what it has no character for."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, str] | None, dialect: Dialect) -> Mapping[str, str] | None:
+        """Escape what databases refuse."""
+        return None if value is None else {storable(name): storable(text) for name, text in value.items()}
+
+    def coerce_compared_value(self, op: OperatorType | None, value: object) -> TypeEngine[object]:
+        """A name by which a value is looked up is no JSON itself."""
+        return self.impl_instance.coerce_compared_value(op, value)
 
 
 metadata = MetaData()
@@ -161,7 +179,7 @@ attempt = Table(
     Column("finished", Utc),
     Column("failure_kind", String(20)),
     Column("message", Prose, nullable=False),
-    Column("properties", JSON, nullable=False),
+    Column("properties", Facts, nullable=False),
     UniqueConstraint("task_run", "number"),
 )
 

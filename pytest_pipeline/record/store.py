@@ -6,6 +6,7 @@ Imported late by those who need it, because it brings SQLAlchemy with it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
@@ -57,6 +58,24 @@ class Store:
     def where(self) -> str:
         """The file, or the URL without its password."""
         return self._database.where
+
+    @property
+    def spans_machines(self) -> bool:
+        """Whether processes of several machines may share it: it lies on a server of PostgreSQL."""
+        return self._database.spans_machines
+
+    def alone(self, name: str) -> AbstractContextManager[None]:
+        """While the context lasts, nobody else who shares the store is in one of that name; who is, is waited for.
+
+        It dies with its holder. Only for a store that spans machines.
+
+        Args:
+            name: what is done alone.
+
+        Raises:
+            StoreError: the database cannot be reached.
+        """
+        return self._database.alone(name)
 
     def close(self) -> None:
         """Close the database; the store cannot be used afterwards."""
@@ -144,6 +163,11 @@ class Store:
         """
         with self._database.reading() as connection:
             return reading.cost(connection, session)
+
+    def costs(self, session: str) -> dict[TaskRunKey, Decimal]:
+        """The same by task run, of those that have cost anything that is known."""
+        with self._database.reading() as connection:
+            return reading.costs(connection, session)
 
     # Runs
 

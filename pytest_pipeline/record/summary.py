@@ -83,6 +83,8 @@ class _Told:
         told = f"criterion not met: {verdict.streak} of {verdict.required} consecutive runs"
         if verdict.broken_by is not None:
             return f"{told} ({self._broken(verdict.broken_by)})"
+        if verdict.count is None:
+            return f"{told} ({_count(verdict.required - verdict.streak, 'more run')} to go)"
         return f"{told} (only {verdict.admitted} of {verdict.count} runs took place)"
 
     @cached_property

@@ -20,6 +20,7 @@ _REPORT = "Please report this; a new session will work."
 
 def open_session(connection: sa.Connection, session: SessionRecord) -> None:
     """Admit a session with its facts; nothing to do where the same one is there."""
+    connection.execute(sa.select(schema.store.c.version).with_for_update())  # one at a time: there is no row of it yet
     for known in reading.sessions(connection, session.id):
         if (known.started, known.required, known.count) != (session.started, session.required, session.count):
             raise Refusal(f"another session has the id {session.id}. Run again for a new one.")

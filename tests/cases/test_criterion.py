@@ -253,3 +253,23 @@ def interrupt_when(there: Path, cwd: Path) -> tuple[int, str]:
         os.kill(child.pid, signal.SIGINT)
         text, _ = child.communicate(timeout=60)
     return child.returncode, text
+
+
+class TestHistory:
+    def test_a_criterion_is_built_up_over_sessions(self, one_task: Project) -> None:
+        first = one_task.run("plans", "--count-history", "2")
+        second = one_task.run("plans", "--count-history", "2")
+
+        assert (first.code, second.code) == (8, 0)
+        assert "criterion not met: 1 of 2 consecutive runs (1 more run to go)" in first.text
+        assert "criterion met: 2 of 2 consecutive runs" in second.text
+
+    def test_a_changed_plan_begins_anew_and_says_so(self, one_task: Project) -> None:
+        one_task.run("plans")
+        one_task.plan(batch("1", task("1.1"), task("1.2")))
+
+        result = one_task.run("plans", "--history")
+
+        assert "history: streak 1, longest 1; 1 of 1 runs succeeded in this session alone; the session" in result.text
+        assert "had another plan text" in result.text
+        assert result.code == 0

@@ -12,6 +12,7 @@ from pytest_pipeline.execution.joining import Handover, join_session
 from pytest_pipeline.execution.pipeline import Pipeline
 from pytest_pipeline.execution.steps import now
 from pytest_pipeline.execution.task_run import TaskRun
+from pytest_pipeline.host.machine import machine
 from pytest_pipeline.plans.reader import parse_plan
 from pytest_pipeline.record.model import Outcome
 from tests.e2e.world import plan, task
@@ -23,7 +24,7 @@ TEXT = plan(task("1.1", files=["Create: `a.txt`"]), task("1.2", files=["Create: 
 def handover(pipeline: Pipeline) -> Handover:
     """As a controller gives it."""
     layout = pipeline.layout
-    return Handover(layout.session, str(layout.state), str(layout.scratch))
+    return Handover(layout.session, str(layout.state), str(layout.scratch), machine())
 
 
 def joined(stage: Stage, pipeline: Pipeline, given: Handover, text: str = TEXT, worker: str = "gw0") -> Pipeline:
@@ -36,6 +37,7 @@ def joined(stage: Stage, pipeline: Pipeline, given: Handover, text: str = TEXT, 
         {found.path: found},
         worker=worker,
         rootdir=stage.path,
+        started=stage.path,
         agents=lambda _settings: player,
         forge=None,
         observer=Onlooker(),
@@ -123,7 +125,7 @@ def test_without_a_mirror_here_it_says_what_workers_elsewhere_need(stage: Stage)
 
 
 def test_a_handover_crosses_the_wire_and_shows_no_token() -> None:
-    given = Handover("s", "/state", "/scratch", "https://github.com/o/n", "ghp_secret_of_the_forge", "GH_TOKEN")
+    given = Handover("s", "/state", "/scratch", "here", "https://github.com/o/n", "ghp_secret_of_the_forge", "GH_TOKEN")
 
     assert Handover.from_wire(given.to_wire()) == given
     assert "ghp_secret" not in repr(given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from pytest_pipeline.errors import HostError
-from pytest_pipeline.host.locking import held
+from pytest_pipeline.host.locking import held, holder, is_held
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from pytest_pipeline.host.locking import held
+from pytest_pipeline.host.locking import held, is_held
 with held(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()
@@ -25,7 +26,7 @@ print("free", flush=True)
 COUNTER = """
 import sys
 from pathlib import Path
-from pytest_pipeline.host.locking import held
+from pytest_pipeline.host.locking import held, is_held
 number = Path(sys.argv[2])
 for _ in range(200):
     with held(Path(sys.argv[1])):
@@ -86,3 +87,31 @@ def test_a_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         held(tmp_path / "file" / "a.lock"),
     ):
         raise AssertionError("not reached")
+
+
+def test_the_file_names_the_process_that_took_it_last(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert holder(path) is None
+    path.write_text("9" * 30)
+    with held(path):
+        assert holder(path) == os.getpid()
+    assert holder(path) == os.getpid()
+    path.write_text("nobody")
+    assert holder(path) is None
+
+
+def test_that_a_lock_is_held_can_be_seen_without_taking_it(tmp_path: Path) -> None:
+    path = tmp_path / "below" / "lock"
+    assert not is_held(path)
+    assert not path.parent.exists()
+    with held(path):
+        assert is_held(path)
+        assert is_held(path)
+    assert not is_held(path)
+    with held(path):
+        pass
+
+
+def test_that_it_cannot_be_looked_at_is_told(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="cannot be taken"):
+        is_held(tmp_path)

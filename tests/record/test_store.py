@@ -166,11 +166,15 @@ def test_a_time_without_zone_is_a_defect_of_the_caller(store: Store) -> None:
 def test_texts_that_databases_refuse_are_escaped_and_found_again(store: Store) -> None:
     key = TaskRunKey("S", 1, "plans/\udcff.md", "batch\0", "1")
     attempt = store.admit_attempt(key, "nul \0", at(2))
-    store.finish_attempt(attempt, Outcome.FAILED, FailureKind.AGENT, "\ud800", {"branch": "\udcff"}, at(3))
+    properties = {"branch": "\udcff", "model": "\0", "cost_usd": "0.5"}
+    store.finish_attempt(attempt, Outcome.FAILED, FailureKind.AGENT, "\ud800", properties, at(3))
+    assert store.cost("S") == Decimal("0.5")
+    assert len(store.outcomes("S", 1)) == 1
     assert store.admit_attempt(key, "nul \0", at(4)).number == 2
     (found,) = store.task_runs("S")
     assert (found.key.plan, found.key.batch, found.title) == ("plans/\\udcff.md", "batch\\x00", "nul \\x00")
     assert found.attempts[0].message == "\\ud800"
+    assert found.attempts[0].properties == {"branch": "\\udcff", "model": "\\x00", "cost_usd": "0.5"}
 
 
 ENDINGS = [
@@ -228,7 +232,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("said", REFUSED.values(), ids=REFUSED.keys())
 def test_what_refers_to_nothing_is_refused(store: Store, said: Callable[[Store], object]) -> None:
-    with pytest.raises(StoreError, match=r"state\.db refused an entry"):
+    with pytest.raises(StoreError, match=r"^The store \S+ refused an entry"):
         said(store)
 
 
@@ -258,6 +262,7 @@ def test_only_what_is_a_skip_can_be_skipped_as(store: Store) -> None:
         store.skip_task_run(KEY, "Create it", Outcome.PASSED, "")
 
 
+@pytest.mark.parametrize("url", ["sqlite_url"], indirect=True)
 def test_admissions_are_synced_to_the_disk_and_steps_are_not(store: Store) -> None:
     said: list[str] = []
 
@@ -293,6 +298,10 @@ def test_a_session_has_cost_what_all_its_attempts_have_cost_also_those_under_way
 
     assert store.cost("S") == Decimal("1.00")
     assert store.cost("T") == 5
+    assert store.costs("S") == {
+        TaskRunKey("S", 1, "p.md", "1", "1.1"): Decimal("0.30"),
+        OTHER: Decimal("0.7"),
+    }
 
 
 def test_ten_times_ten_cents_are_a_dollar(store: Store) -> None:

@@ -44,8 +44,8 @@ def a_finished_store(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def test_a_new_store_makes_its_directories_and_writes_ahead(state: Path, url: str) -> None:
-    Store.open(url).close()
+def test_a_new_store_makes_its_directories_and_writes_ahead(state: Path, sqlite_url: str) -> None:
+    Store.open(sqlite_url).close()
     with closing(sqlite3.connect(state)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 

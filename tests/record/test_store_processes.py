@@ -27,18 +27,31 @@ def now(): return datetime.now(timezone.utc)
 def wait(): print("ready", flush=True); sys.stdin.readline()
 """
 
-WORKER = """
-worker = int(sys.argv[2])
-wait()
-with Store.open(sys.argv[1]) as store:
-    store.open_session(SessionRecord("S", datetime(2026, 1, 1, tzinfo=timezone.utc), 10, 100))
-    for number in range(1, 16):
-        store.admit_run("S", number, now())                # all four admit these
-        store.admit_run("S", 1000 * worker + number, now())  # these are its own
-        attempt = store.admit_attempt(TaskRunKey("S", number, "p.md", "b", "t"), "T", now())
-        store.begin_step(attempt, "agent", now())
-        store.end_step(attempt, "agent", Outcome.PASSED, str(worker), now())
-        store.finish_attempt(attempt, Outcome.PASSED, None, "", {"worker": str(worker)}, now())
+WORKERS = """
+import os
+
+def work(worker):
+    with Store.open(sys.argv[1]) as store:
+        store.open_session(SessionRecord("S", datetime(2026, 1, 1, tzinfo=timezone.utc), 10, 100))
+        for number in range(1, 4):
+            store.admit_run("S", number, now())                # all eight admit these
+            store.admit_run("S", 1000 * worker + number, now())  # these are its own
+            attempt = store.admit_attempt(TaskRunKey("S", number, "p.md", "b", "t"), "T", now())
+            store.begin_step(attempt, "agent", now())
+            store.end_step(attempt, "agent", Outcome.PASSED, str(worker), now())
+            store.finish_attempt(attempt, Outcome.PASSED, None, "", {"worker": str(worker)}, now())
+
+start, go = os.pipe()
+workers = []
+for worker in range(1, 9):
+    workers.append(os.fork())
+    if not workers[-1]:
+        os.close(go)
+        os.read(start, 1)  # until all are there
+        work(worker)
+        sys.exit()
+os.close(go)
+sys.exit(any([os.waitpid(each, 0)[1] for each in workers]))
 """
 
 BETWEEN = {
@@ -78,27 +91,22 @@ def child(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_four_processes_that_make_and_fill_one_store_lose_and_double_nothing(url: str) -> None:
-    with (
-        child(WORKER, url, "1") as first,
-        child(WORKER, url, "2") as second,
-        child(WORKER, url, "3") as third,
-        child(WORKER, url, "4") as fourth,
-    ):
-        workers = (first, second, third, fourth)
-        for worker in workers:
-            assert worker.stdin is not None
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
-        assert [worker.wait(timeout=120) for worker in workers] == [0, 0, 0, 0]
+@pytest.mark.parametrize("new", ["sqlite_url", "postgres_url"])
+def test_eight_processes_that_make_and_fill_one_store_at_once_lose_and_double_nothing(
+    new: str, request: pytest.FixtureRequest
+) -> None:
+    url, everybody = str(request.getfixturevalue(new)), range(1, 9)
+    command = [sys.executable, "-c", PREAMBLE + WORKERS, url]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
     with Store.open(url) as store:
         runs, task_runs = store.runs("S"), store.task_runs("S")
-    assert [run.admitted for run in runs] == list(range(1, 15 + 4 * 15 + 1))
-    assert sorted(run.number for run in runs)[:15] == list(range(1, 16))
-    assert len(task_runs) == 15
+    assert [run.admitted for run in runs] == list(range(1, 3 + 8 * 3 + 1))
+    assert sorted(run.number for run in runs)[:3] == list(range(1, 4))
+    assert len(task_runs) == 3
     for task_run in task_runs:
-        assert [attempt.number for attempt in task_run.attempts] == [1, 2, 3, 4]
-        assert {attempt.properties["worker"] for attempt in task_run.attempts} == {"1", "2", "3", "4"}
+        assert [attempt.number for attempt in task_run.attempts] == list(everybody)
+        assert {attempt.properties["worker"] for attempt in task_run.attempts} == set(map(str, everybody))
         assert all(attempt.steps[0].detail == attempt.properties["worker"] for attempt in task_run.attempts)
 
 

@@ -16,6 +16,7 @@ from pytest_pipeline.cases.chaos import excuse, expect_dying_workers
 from pytest_pipeline.cases.conducting import Conductor, ending_the_session, key_of
 from pytest_pipeline.cases.live import lines_of
 from pytest_pipeline.cases.order import CaseKey
+from pytest_pipeline.cases.parallel.apart import is_apart, refuse_unsent
 from pytest_pipeline.cases.parallel.choice import SchedulerChoice
 from pytest_pipeline.cases.parallel.identity import cases_of
 from pytest_pipeline.cases.parallel.joining import HANDOVER
@@ -32,6 +33,7 @@ from pytest_pipeline.record.model import Outcome, TaskRunKey
 from pytest_pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from execnet import XSpec
     from xdist.workermanage import WorkerController
 
     from pytest_pipeline.execution.opening import Prepared
@@ -56,7 +58,6 @@ class Controller:
         self._prepared: Prepared | None = None
         self._opened_plans: Mapping[str, Plan] = {}
         self._died = ""
-        self._at: dict[str, str] = {}  # what each worker is at
         self._failures = 0
         self._watcher: Watcher | None = None
         self.conductor = Conductor(config, settings)
@@ -75,11 +76,15 @@ class Controller:
 
     # Before any worker is there
 
-    def pytest_xdist_setupnodes(self) -> None:
+    def pytest_xdist_setupnodes(self, specs: Sequence[XSpec]) -> None:
         """Find the forge's token before workers inherit the environment, and name the session."""
+        from pytest_pipeline.execution.joining import refuse_apart
         from pytest_pipeline.execution.opening import prepare_session
 
         try:
+            if any(map(is_apart, specs)):
+                refuse_apart(self._settings)
+            refuse_unsent(self._config, specs)
             self._prepared = prepare_session(self._settings, self._first, self._config.rootpath)
         except PipelineError as error:
             raise pytest.UsageError(str(error)) from None
@@ -87,10 +92,13 @@ class Controller:
     def pytest_configure_node(self, node: WorkerController) -> None:
         """Tell a worker of the session, over the channel that only the two of them share."""
         from pytest_pipeline.execution.joining import Handover
+        from pytest_pipeline.host.machine import machine
 
         assert self._prepared is not None
         layout, ground = self._prepared.layout, self._prepared.ground
-        told = Handover(layout.session, str(layout.state), str(layout.scratch))
+        told = Handover(layout.session, str(layout.state), str(layout.scratch), machine())
+        if is_apart(node.gateway.spec):
+            told = replace(told, state="", scratch="")
         if ground is not None:
             token = ground.token
             told = replace(told, repository=ground.address.web_url, token=token.reveal(), source=token.source)
@@ -154,6 +162,14 @@ class Controller:
 
     # While they work
 
+    def pytest_testnodeready(self, node: WorkerController) -> None:
+        """A worker is there."""
+        self.conductor.whereabouts.arrive(node.gateway.id)
+
+    def pytest_testnodedown(self, node: WorkerController) -> None:
+        """A worker is gone."""
+        self.conductor.whereabouts.leave(node.gateway.id)
+
     def _stop(self) -> None:
         """No run begins any more; what had not begun is deselected, as it is without workers."""
         begun = self.conductor.admitted()
@@ -173,7 +189,7 @@ class Controller:
             return
         self._died = report.node.gateway.id
         pipeline, worker = self.conductor.pipeline, self._died
-        found = f"The worker {worker} died while it did this. Nothing of its agent is left."
+        found = f"The worker {worker} died while it did this. Its agent ends with it."
         failure = TaskFailure(
             FailureKind.INFRASTRUCTURE, step="", expected="that the worker lives to the end", found=found
         )
@@ -196,9 +212,9 @@ class Controller:
         """
         if self._prepared is None:
             return
-        for worker, nodeid in self._at.items():
-            pid_file = self._prepared.layout.pid_file(worker)
-            if worker != besides and self.conductor.case(nodeid) is not None and pid_file.is_file():
+        for post in self.conductor.whereabouts.posts():
+            pid_file = self._prepared.layout.pid_file(post.worker)
+            if post.worker != besides and self.conductor.case(post.nodeid) is not None and pid_file.is_file():
                 with contextlib.suppress(ProcessLookupError, ValueError):
                     os.kill(int(pid_file.read_text("ascii")), signal.SIGINT)
 
@@ -211,11 +227,11 @@ class Controller:
 
     def on_sent(self, worker_id: str, nodeid: str) -> None:
         """An item begins on a worker."""
-        self._at[worker_id] = nodeid
+        self.conductor.whereabouts.begin(worker_id, nodeid)
 
     def on_finished(self, worker_id: str, nodeid: str) -> None:
         """An item has ended there."""
-        self._at.pop(worker_id, None)
+        self.conductor.whereabouts.end(worker_id, nodeid)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:

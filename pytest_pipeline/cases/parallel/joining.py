@@ -12,6 +12,7 @@ import pytest
 from pytest_pipeline.cases.choosing import ChosenAgents
 from pytest_pipeline.cases.observing import HookObserver, ask
 from pytest_pipeline.cases.order import CaseKey
+from pytest_pipeline.cases.status.waiting import WaitNote
 from pytest_pipeline.errors import HostError
 from pytest_pipeline.execution.joining import Handover, join_session
 from pytest_pipeline.plans.model import Plan
@@ -85,8 +86,10 @@ def join(config: pytest.Config, settings: Settings, plans: Mapping[str, Plan]) -
         plans,
         worker=str(config.workerinput["workerid"]),  # type: ignore[attr-defined] # xdist puts it there
         rootdir=config.rootpath,
+        started=config.invocation_params.dir,
         agents=agents,
         forge=ask("pytest_pipeline_forge", lambda: hook(config=config, settings=settings)),
         observer=HookObserver(config, faults.append),
     )
+    config.pluginmanager.register(WaitNote(pipeline.layout.wait_file()), "pipeline-wait-note")
     return Joined(pipeline, agents, faults)

@@ -36,7 +36,11 @@ def unleash(pipeline: Pipeline, settings: Settings) -> Pipeline:
     assert settings.chaos is not None
     forge, store = pipeline.forge, sqlite_file(settings.store or pipeline.layout.store_url)
     local = pipeline.layout.forge if isinstance(forge, LocalForge) else None
-    needs = {Need.LOCAL: local is not None, Need.SQLITE: store is not None, Need.WORKER: not pipeline.owns}
+    needs = {
+        Need.LOCAL: local is not None,
+        Need.SQLITE: store is not None,
+        Need.WORKER: not pipeline.owns or pipeline.is_guest,
+    }
     needs[Need.GITHUB] = settings.forge == "github"
     chaos = Chaos(Dice(settings.chaos, settings.chaos_rate), {need for need, there in needs.items() if there})
     if settings.forge == "github":

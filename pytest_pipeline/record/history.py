@@ -1,0 +1,110 @@
+"""The criterion over time: consecutive successful runs of sessions that can be compared.
+
+A session is about the same subject when it ran the same plans on the same repository. It is compared when also the
+plans' texts, the selected tasks, the agent and its version, the model, the pipeline's version and what it was told are
+the same. The first one that differs ends the look back: what lies behind it was another experiment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_pipeline.record.criterion import Verdict, judge
+from pytest_pipeline.record.model import RunRecord, SessionRecord
+
+_PLAN = re.compile(r"(?:^|, )(.+?) [0-9a-f]{16}(?=, |$)")
+
+_CONDITIONS = (
+    ("plans", "another plan text"),
+    ("tasks", "other tasks selected"),
+    ("agent", "another agent"),
+    ("agent_version", "another version of the agent"),
+    ("model", "another model"),
+    ("rehearsal", "another kind of rehearsal"),
+    ("conditions", "other options"),
+)
+"""Facts that must be equal, and what is said of a session where one is not."""
+
+
+@dataclass(frozen=True)
+class History:
+    """Sessions that can be compared, up to the current one.
+
+    Args:
+        sessions: the oldest first; the current one is the last.
+        runs: all their runs in the order in which they were admitted, numbered through.
+        ended_by: why the look back ended; empty where there was nothing more.
+    """
+
+    sessions: tuple[SessionRecord, ...]
+    runs: tuple[RunRecord, ...]
+    ended_by: str = ""
+
+    def verdict(self, required: int, own: Verdict) -> Verdict:
+        """What all the runs say about a criterion; one looks every time, so their number was never fixed in advance.
+
+        Args:
+            required: consecutive successful runs that are asked for.
+            own: what the current session's runs say; runs are named by the numbers that they have there.
+        """
+        judged = judge(self.runs, required, None)
+        return replace(judged, broken_by=own.broken_by, overlapping=own.overlapping, chaos=own.chaos)
+
+    def told(self) -> str:
+        """The history in a sentence or two."""
+        verdict = judge(self.runs, 1, None)
+        since = f"{self.sessions[0].started:%Y-%m-%d}"
+        count = len(self.sessions)
+        which = "this session alone" if count == 1 else f"{count} sessions since {since}"
+        told = (
+            f"history: streak {verdict.streak}, longest {verdict.longest}; {verdict.successful} of {verdict.admitted} "
+            f"runs succeeded in {which}"
+        )
+        return f"{told}; {self.ended_by}" if self.ended_by else told
+
+
+def look_back(
+    sessions: Sequence[SessionRecord], current: str, runs_of: Callable[[str], Sequence[RunRecord]]
+) -> History:
+    """The sessions that a session can be compared with.
+
+    Sessions under chaos count for nothing, and end nothing.
+
+    Args:
+        sessions: all that the store holds.
+        current: id of the one to start from.
+        runs_of: the runs of a session.
+    """
+    [newest] = [each for each in sessions if each.id == current]
+    earlier = [each for each in sessions if (each.started, each.id) < (newest.started, newest.id)]
+    found, ended_by = [newest], ""
+    for each in sorted(earlier, key=lambda each: (each.started, each.id), reverse=True):
+        if _subject(each) != _subject(newest) or "chaos" in each.facts:
+            continue
+        if difference := _difference(newest, each):
+            ended_by = f"the session before them, {each.id}, had {difference}"
+            break
+        found.append(each)
+    ordered = tuple(reversed(found))
+    runs = [run for each in ordered for run in sorted(runs_of(each.id), key=lambda run: run.admitted)]
+    numbered = tuple(replace(run, number=number, admitted=number) for number, run in enumerate(runs, 1))
+    return History(ordered, numbered, ended_by)
+
+
+def _subject(session: SessionRecord) -> tuple[object, ...]:
+    return tuple(_PLAN.findall(session.facts.get("plans", ""))), session.facts.get("repository")
+
+
+def _difference(newest: SessionRecord, earlier: SessionRecord) -> str:
+    for name, what in _CONDITIONS:
+        if newest.facts.get(name, "") != earlier.facts.get(name, ""):
+            return what
+    if _version(newest) != _version(earlier):
+        return "another version of pytest-pipeline"
+    return ""
+
+
+def _version(session: SessionRecord) -> str:
+    return session.facts.get("versions", "").partition(",")[0]
