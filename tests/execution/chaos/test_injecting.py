@@ -27,6 +27,7 @@ from tests.execution.stage import Stage
 from tests.host.git_world import git
 
 MAKE_A = plan(task(files=["Create: `a.txt`"], verification=["test -e a.txt"]))
+(WORKER_KILLED,) = [fault for fault in CATALOGUE if fault.name == "worker-killed"]
 LOCAL = [fault for fault in CATALOGUE if not fault.needs & {Need.GITHUB, Need.WORKER}]
 
 
@@ -53,7 +54,8 @@ def test_every_fault_of_the_embedded_forge_ends_as_the_catalogue_says(stage: Sta
     found = record(pipeline, attempt)
     assert found.failure_kind == fault.kind, found.message
     assert read(found.properties["chaos"]) == {fault.name: str(fault.kind or "absorbed")}
-    assert git(pipeline.layout.forge, "for-each-ref", "refs/heads/**/1-1.1") == ""
+    base = f"pipeline/{pipeline.session}/run-01/base"
+    assert git(pipeline.layout.forge, "for-each-ref", "--format=%(refname:lstrip=2)").split() == [base]
     assert list(pipeline.layout.forge.rglob("*.lock")) == []
     assert shift(pipeline) < timedelta(minutes=1)
 
@@ -216,6 +218,29 @@ def test_a_worker_dies_at_the_boundary_of_the_dice_and_helps_the_record_in_nothi
     assert then.properties["chaos"] == "worker-killed (infrastructure)"
     assert "merge_commit" not in then.properties
     assert ("commit" in then.properties) == (boundary >= 7)
+
+
+def test_a_worker_that_dies_leaves_nothing_locked_that_only_chaos_would_unlock(stage: Stage, load: Load) -> None:
+    load("worker-killed", "store-slow", numbers={"worker-killed": 3})
+    pipeline = stage.open(MAKE_A, chaos=1)
+    observer, given = pipeline.observer, list[str]()
+    assert isinstance(observer, ChaoticObserver)
+    observer.chaos.hold(lambda: given.append("back"), 60)
+    seen: list[list[str]] = []
+
+    def die() -> None:
+        seen.append(list(given))
+
+    observer.die = die
+    observer.chaos.attend = lambda attempt, task: None  # type: ignore[method-assign] # which gives everything back
+    attempt = TaskRun(pipeline, 1, *first_task(pipeline))
+    attempt.admit()
+    observer.chaos._attempt, observer.chaos._due = attempt, {"worker-killed": WORKER_KILLED}
+    for _ in range(4):
+        observer._at_a_boundary(first=False)
+
+    assert seen == [["back"]]
+    attempt.finish(Outcome.INTERRUPTED)
 
 
 def test_the_clock_of_the_record_jumps_after_preparation_and_is_right_again_at_the_end(
