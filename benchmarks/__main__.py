@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import collection, driver, github, idle, overhead, parallel, scheduling, server
+from benchmarks import collection, driver, github, idle, overhead, parallel, scheduling, server, soak
 
 BENCHMARKS = {
     "idle": idle.main,
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "scheduling": scheduling.main,
     "parallel": parallel.main,
     "server": server.main,
+    "soak": soak.main,
 }
 
 

@@ -6,50 +6,22 @@ The command line, the ini file, the front matter and the README's table are made
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from pytest_pipeline.claude_options import OF_THE_CLAUDE_CLI
+from pytest_pipeline.option import Option
 from pytest_pipeline.values import (
-    Parse,
     author,
     choice,
     duration,
     execution,
+    fraction,
     names,
     number,
-    rules,
     size,
     span,
     switch,
     text,
 )
-
-
-@dataclass(frozen=True)
-class Option:
-    """One thing that can be set.
-
-    Args:
-        name: the field of :class:`Settings`; the ini key is ``pipeline_`` and this name.
-        parse: checks a raw value.
-        help: one line for ``--help`` and the README.
-        flag: the command line option, or None where there is none.
-        plan_key: the front-matter key, dotted inside a mapping (``limits.wall_time``); None: a plan may not set it.
-        metavar: how the value is shown in ``--help``; "" for a switch.
-        ini: whether the ini file may set it.
-        sets: what the flag of a switch sets.
-        bare: what the flag means without a value; "": it needs one.
-    """
-
-    name: str
-    parse: Parse
-    help: str
-    flag: str | None = None
-    plan_key: str | None = None
-    metavar: str = ""
-    ini: bool = True
-    sets: bool = True
-    bare: str = ""
-
 
 OPTIONS: tuple[Option, ...] = (
     Option(
@@ -110,6 +82,30 @@ OPTIONS: tuple[Option, ...] = (
         switch,
         "With --resume: try tasks again that have failed, as new attempts.",
         "--fresh-failures",
+        ini=False,
+    ),
+    Option(
+        "chaos",
+        number(int, 0),
+        "Inject faults into agents, git, forge, store, workers and clock by this seed; such a session proves nothing "
+        "but that they are survived.",
+        "--chaos",
+        metavar="SEED",
+        ini=False,
+    ),
+    Option(
+        "chaos_rate",
+        fraction,
+        "With --chaos: probability of a fault at each seam of each task, from 0 to 1.",
+        "--chaos-rate",
+        metavar="P",
+        ini=False,
+    ),
+    Option(
+        "chaos_anywhere",
+        switch,
+        "With --chaos: allow it on a forge that is neither the embedded one nor a GitHub on the loopback interface.",
+        "--chaos-anywhere",
         ini=False,
     ),
     Option(
@@ -315,44 +311,7 @@ OPTIONS: tuple[Option, ...] = (
         plan_key="agent_retries",
         metavar="N",
     ),
-    Option(
-        "allowed_tools",
-        rules,
-        "Tools of the Claude CLI, each with or without a rule, for example Read,Edit,Bash(git *).",
-        "--agent-tools",
-        plan_key="allowed_tools",
-        metavar="LIST",
-    ),
-    Option(
-        "permission_mode",
-        choice("acceptEdits", "manual", "dontAsk", "bypassPermissions"),
-        "What the Claude CLI may do unasked: acceptEdits, manual, dontAsk or bypassPermissions.",
-        "--agent-permission-mode",
-        plan_key="permission_mode",
-        metavar="MODE",
-    ),
-    Option(
-        "effort",
-        choice("low", "medium", "high", "xhigh", "max"),
-        "How much the model thinks: low, medium, high, xhigh or max.",
-        "--agent-effort",
-        plan_key="effort",
-        metavar="LEVEL",
-    ),
-    Option(
-        "append_system_prompt",
-        text,
-        "Text that is added to the agent's system prompt.",
-        "--append-system-prompt",
-        plan_key="append_system_prompt",
-        metavar="TEXT",
-    ),
-    Option(
-        "project_instructions",
-        switch,
-        "Whether the repository's CLAUDE.md is added to the agent's system prompt.",
-        plan_key="project_instructions",
-    ),
+    *OF_THE_CLAUDE_CLI,
     Option(
         "protected_paths",
         names,

@@ -28,6 +28,9 @@ class Settings:
     batches: str | None = None
     resume: str | None = None
     fresh_failures: bool = False
+    chaos: int | None = None
+    chaos_rate: float = 0.2
+    chaos_anywhere: bool = False
     agent: str = "claude"
     agent_command: str | None = None
     claude_path: str | None = None
@@ -169,6 +172,8 @@ def build(command_line: Mapping[str, object], ini: Mapping[str, object]) -> Sett
             "--until-consecutive looks at the runs of one session and --count-history at those of several. Give one of "
             "the two."
         )
+    if settings.chaos is None and settings.resume is None and {"chaos_rate", "chaos_anywhere"} & settings.explicit:
+        raise SettingsError("--chaos-rate and --chaos-anywhere are for chaos. Add --chaos SEED, or leave them out.")
     if settings.fresh_failures and settings.resume is None:
         raise SettingsError("--fresh-failures is for a session that is taken up again. Add --resume, or leave it out.")
     return settings

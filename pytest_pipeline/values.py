@@ -30,6 +30,18 @@ def number(kind: type[int | float], least: float) -> Parse:
     return parse
 
 
+def fraction(raw: object) -> object:
+    """A number from 0 to 1."""
+    try:
+        value = number(float, 0.0)(raw)
+        assert isinstance(value, float)
+    except ValueError:
+        value = 2.0
+    if value > 1:
+        raise ValueError("must be a number from 0 to 1")
+    return value
+
+
 def choice(*words: str) -> Parse:
     """A check for one of these words."""
 

@@ -22,7 +22,9 @@ import pytest_pipeline.execution.task_run
 from pytest_pipeline import events, hookspecs
 from pytest_pipeline.cases.verdict import CRITERION_NOT_MET
 from pytest_pipeline.errors import FailureKind
-from pytest_pipeline.options import OPTIONS, Option
+from pytest_pipeline.execution.chaos.faults import CATALOGUE
+from pytest_pipeline.option import Option
+from pytest_pipeline.options import OPTIONS
 from pytest_pipeline.plans import fields, front_matter, grammar, parse_plan, read_plan, rehearsal
 from pytest_pipeline.plans.model import (
     CommandCheck,
@@ -45,6 +47,7 @@ from pytest_pipeline.record.model import Outcome, RunRecord, SessionRecord, Task
 from pytest_pipeline.record.summary import summary
 from pytest_pipeline.settings import Settings
 from pytest_pipeline.trouble import Trouble, TroubleKind
+from pytest_pipeline.values import duration
 
 pytest_plugins = ["pytester"]
 
@@ -130,7 +133,7 @@ def _default(option: Option) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, float):
-        return f"`{value / 60:g}m`"
+        return f"`{value / 60:g}m`" if option.parse is duration else f"`{value:g}`"
     if isinstance(value, tuple):
         return f"`{', '.join(value)}`"
     if isinstance(value, int) and value >= 1024**2:
@@ -201,6 +204,13 @@ def test_every_junit_property_is_documented_with_its_meaning(first: str, propert
 def test_every_column_of_the_store_is_documented() -> None:
     told = [(name, column) for name, column, _ in table(RECORD, "table")]
     assert told == [(each.name, column.name) for each in schema.metadata.sorted_tables for column in each.columns]
+
+
+def test_every_fault_of_chaos_is_documented_with_its_seam_and_what_must_become_of_it() -> None:
+    told = table(PAGES["docs/chaos.md"], "fault")
+    assert told == [
+        [each.name, str(each.seam), each.what, str(each.kind) if each.kind else "absorbed"] for each in CATALOGUE
+    ]
 
 
 def test_every_key_of_the_front_matter_is_documented() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_pipeline.errors import SettingsError
-from pytest_pipeline.options import BY_NAME, BY_PLAN_KEY, OPTIONS, Option
+from pytest_pipeline.option import Option
+from pytest_pipeline.options import BY_NAME, BY_PLAN_KEY, OPTIONS
 from pytest_pipeline.settings import Settings, build
 
 SCALARS = st.text() | st.integers() | st.floats() | st.none() | st.booleans()

@@ -214,7 +214,7 @@ class Conductor:
             return
         runs = self.pipeline.store.runs(self.pipeline.session)
         ended = [run for run in runs if run.outcome is not Outcome.RUNNING]
-        self.stopped = judge(ended, wanted, self.settings.count).met
+        self.stopped = judge(ended, wanted, self.settings.count, chaos=self.settings.chaos is not None).met
         if self.stopped:
             self.on_stop()
 

@@ -27,6 +27,10 @@ def header(opened: Opened, count: int) -> list[str]:
     ]
     if opened.pipeline.resumed:
         lines.insert(0, f"session {opened.pipeline.session} is resumed: what has ended in it is told again, not done")
+    if "chaos" in facts:
+        lines.append(
+            f"CHAOS ({facts['chaos']}): faults are injected on purpose; such a session never meets a criterion"
+        )
     if REFERENCE in facts["agent"].split(", "):
         lines.append("the reference agent replays the plan's own solutions; no model takes part")
     lines += [

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_pipeline.cases.arranging import plan_items, put_needs_first, repeat_by
 from pytest_pipeline.cases.batches import deselect_other_batches
+from pytest_pipeline.cases.chaos import excuse
 from pytest_pipeline.cases.conducting import KEPT, TOLD, Conductor, ending_the_session, key_of
 from pytest_pipeline.cases.ledger import Ledger
 from pytest_pipeline.cases.nodes import CaseItem
@@ -232,12 +233,22 @@ class Lifecycle:
             self._tell(item, report)
         if call.excinfo is not None and isinstance(call.excinfo.value, PipelineError):
             report.longrepr = str(item.repr_failure(call.excinfo))  # pytest asks it in the call phase only
+        if report.failed and self.settings.chaos is not None:
+            self._excuse(item, report)
         if report.skipped and self._outcome in (Outcome.SKIPPED, Outcome.COMPLETED) and not hasattr(report, "wasxfail"):
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             report.longrepr = str(item.path), item.line, reason
         if item.attempt is not None and not report.passed:
             item.attempt.facts[REPORT] = what_was_reported(report)
         return report
+
+    def _excuse(self, item: CaseItem, report: pytest.TestReport) -> None:
+        """A failure that chaos had to bring about is one that was expected."""
+        if item.recalled is not None:
+            last = item.recalled.attempts[-1]
+            excuse(report, last.properties, last.failure_kind)
+        elif item.attempt is not None and item.attempt.failure is not None:
+            excuse(report, item.attempt.facts, item.attempt.failure.kind)
 
     def _follow(self, item: CaseItem, call: pytest.CallInfo[None]) -> None:
         if call.excinfo is None:

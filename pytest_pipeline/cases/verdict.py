@@ -11,6 +11,7 @@ from pytest_pipeline.errors import PipelineError
 from pytest_pipeline.events import CriterionDecided
 from pytest_pipeline.execution.opening import Opened
 from pytest_pipeline.execution.steps import now
+from pytest_pipeline.record.chaos import reckon
 from pytest_pipeline.record.criterion import Verdict, judge
 from pytest_pipeline.record.history import look_back
 from pytest_pipeline.record.junit import suite_properties
@@ -53,7 +54,9 @@ class Closing:
             failed_elsewhere: whether something failed that is no item of a plan.
         """
         store, session = self._pipeline.store, self._pipeline.session
-        self._verdict = verdict = judge(store.runs(session), self._settings.required, self._settings.count)
+        self._verdict = verdict = judge(
+            store.runs(session), self._settings.required, self._settings.count, chaos=self._settings.chaos is not None
+        )
         if self._settings.history or self._settings.count_history:
             verdict = self._look_back(verdict)
         self._tell_hooks(CriterionDecided(session, verdict.required, verdict.streak, verdict.met))
@@ -83,12 +86,19 @@ class Closing:
         failed = failed_elsewhere or bool(self._faults)
         if exitstatus == pytest.ExitCode.OK and self._faults:
             return int(pytest.ExitCode.TESTS_FAILED)
+        if self._settings.chaos is not None:
+            return self._exit_code_of_chaos(exitstatus)
         if exitstatus == pytest.ExitCode.OK and not self._verdict.met:
             return CRITERION_NOT_MET
         outlived = self._verdict.met and self._settings.until_consecutive is not None and not failed
         if exitstatus == pytest.ExitCode.TESTS_FAILED and outlived:
             return int(pytest.ExitCode.OK)  # the failures are those of runs before the streak
         return int(exitstatus)
+
+    def _exit_code_of_chaos(self, exitstatus: int) -> int:
+        """A fault that a task had to fail by, and has not, is seen by nobody but us."""
+        surprises = reckon(self._pipeline.store.task_runs(self._pipeline.session)).surprises
+        return int(pytest.ExitCode.TESTS_FAILED if surprises and exitstatus == pytest.ExitCode.OK else exitstatus)
 
     def _add_suite_properties(self) -> None:
         """Hand the suite properties to the object that writes JUnit XML, where there is one.

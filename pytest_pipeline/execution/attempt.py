@@ -60,6 +60,7 @@ class Attempt:
         self.workspace: Workspace | None = None
         self._admitted: AttemptId | None = None
         self._waited_before = 0.0
+        self._noted: dict[str, str] = {}
 
     @property
     def number(self) -> int:
@@ -90,15 +91,30 @@ class Attempt:
                 key.session, key.run, key.plan, key.batch, key.task, self.title, self._admitted.number
             )
             self.steps = StepLog(self.pipeline.store, self._admitted, self.reference, self.pipeline.observer)
+            self._noted = dict(self.facts)
+            if self.pipeline.chaos is not None:
+                self.pipeline.chaos.attend(self, self._chaotic)
 
     def _admission(self) -> AttemptId:
         """The attempt as the store admits it."""
         return self.pipeline.store.admit_attempt(self.key, self.title, now(), self.facts)
 
+    @property
+    def _chaotic(self) -> Task | None:
+        """The task that chaos may strike at; None: it leaves this attempt alone."""
+        return None
+
     def note(self) -> None:
         """Write what is known so far, for other processes and for the case that this one does not live to the end."""
         assert self._admitted is not None
-        self.pipeline.store.note_attempt(self._admitted, self.facts)
+        self._noted = dict(self.facts)
+        self.pipeline.store.note_attempt(self._admitted, self._noted)
+
+    def remark(self, name: str, value: str) -> None:
+        """Write one fact, and nothing else that would not have been written by now."""
+        assert self._admitted is not None
+        self.facts[name] = self._noted[name] = value
+        self.pipeline.store.note_attempt(self._admitted, self._noted)
 
     def say(self, line: str) -> None:
         """Tell whoever watches what goes on in place of an agent."""

@@ -14,7 +14,7 @@ from pytest_pipeline.execution.layout import run_prefix, slug
 from pytest_pipeline.execution.outcome import still_holds
 from pytest_pipeline.execution.pipeline import Pipeline
 from pytest_pipeline.plans.model import Expectation, Plan, Task, Verb
-from pytest_pipeline.record.model import FINAL_STATE, Outcome, TaskRunKey
+from pytest_pipeline.record.model import FINAL_STATE, AttemptRecord, Outcome, TaskRunKey
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,19 @@ class FinalState(Attempt):
         merges = {}
         for record in self.pipeline.store.task_runs(self.key.session, self.key.run):
             for attempt in record.attempts:
-                commit = attempt.properties.get("merge_commit")
+                commit = attempt.properties.get("merge_commit") or self._merged_unsaid(attempt)
                 if commit:
                     merges[commit] = Merge(record.key, self._task(record.key), commit)
         return merges
+
+    def _merged_unsaid(self, attempt: AttemptRecord) -> str | None:
+        """The merge of an attempt that did not live to tell of it: the forge knows."""
+        facts = attempt.properties
+        left_open = attempt.outcome is Outcome.PASSED and facts.get("pull_request_state") == "open"
+        if left_open or not {"commit", "branch"} <= facts.keys():
+            return None
+        found = self.run.forge.find_pull_request(facts["branch"])
+        return found.merge_commit if found is not None else None
 
     def _task(self, key: TaskRunKey) -> Task:
         for batch in self.pipeline.plans[key.plan].batches:

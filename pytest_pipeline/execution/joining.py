@@ -155,7 +155,7 @@ def join_session(
         resumed=len(store.invocations(handover.session)) > 1,
         owns=not handover.is_from_here,
         is_guest=not handover.is_from_here,
-    )
+    ).with_chaos()
 
 
 def _joined_github(

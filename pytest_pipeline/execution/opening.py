@@ -22,6 +22,7 @@ from pytest_pipeline.execution.holding import both, hold_session, sweep_scratch
 from pytest_pipeline.execution.layout import Layout, run_prefix
 from pytest_pipeline.execution.pipeline import Agents, Pipeline
 from pytest_pipeline.execution.resuming import (
+    chaos_fact,
     conditions_fact,
     options_fact,
     refuse_other_work,
@@ -191,7 +192,7 @@ def open_session(
             plans=plans,
             let_go=both(ground.close, held.session.close),
             resumed=before is not None,
-        )
+        ).with_chaos()
         facts = {
             **cast.facts,
             **({"max_cost": bare(limit(settings.max_cost))} if settings.max_cost is not None else {}),
@@ -201,6 +202,7 @@ def open_session(
             "base_commit": plot.base,
             "plans": digests(plans),
             "versions": _versions(git),
+            **chaos_fact(settings),
             "options": options_fact(settings),
             "selection": selection_fact(selection),
             "tasks": tasks_fact((case.plan, case.batch, case.task) for case in selection.values()),

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_pipeline.agents.base import Agent
 from pytest_pipeline.errors import ForgeError
@@ -22,6 +23,9 @@ from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.model import Outcome
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_pipeline.execution.chaos.injecting import Chaos
 
 Agents = Callable[[Settings], Agent]
 """Chooses the agent for the settings of a task."""
@@ -85,6 +89,7 @@ class Pipeline:
         resumed: whether the session was taken up again, so that its record may hold more than this process knows.
         owns: whether what lies in the layout is this process's alone; else it leaves that to who opened the session.
         is_guest: whether this process is a worker on another machine than that.
+        chaos: what injects faults; None: nobody does.
     """
 
     settings: Settings
@@ -102,7 +107,20 @@ class Pipeline:
     resumed: bool = False
     owns: bool = True
     is_guest: bool = False
+    chaos: Chaos | None = None
     _runs: dict[int, Run] = field(default_factory=dict)
+
+    def with_chaos(self) -> Pipeline:
+        """The same session with faults, where its settings ask for them.
+
+        Raises:
+            SettingsError: there is something that must not suffer them.
+        """
+        if self.settings.chaos is None:
+            return self
+        from pytest_pipeline.execution.chaos.unleashing import unleash
+
+        return unleash(self, self.settings)
 
     @property
     def session(self) -> str:

@@ -70,6 +70,11 @@ def options_fact(settings: Settings) -> str:
     return json.dumps({**told, "explicit": sorted(settings.explicit - _NEVER_KEPT)}, sort_keys=True)
 
 
+def chaos_fact(settings: Settings) -> dict[str, str]:
+    """That a session suffers chaos, for its record; nothing where it does not."""
+    return {} if settings.chaos is None else {"chaos": f"seed {settings.chaos}, rate {settings.chaos_rate:g}"}
+
+
 def conditions_fact(settings: Settings) -> str:
     """What tells sessions apart that were told to do their runs in another way, however many."""
     plain = settings.to_wire()

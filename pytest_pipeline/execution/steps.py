@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from pytest_pipeline.errors import PipelineError
@@ -36,9 +36,18 @@ class Observer(Protocol):
         """What else is wrong with the tree to be committed."""
 
 
+_shift = timedelta()
+
+
 def now() -> datetime:
     """The current time, aware of its zone."""
-    return datetime.now(timezone.utc)
+    return datetime.now(timezone.utc) + _shift
+
+
+def shift_clock(by: timedelta) -> None:
+    """Let the record's clock of this process go wrong by so much from now on, as chaos does."""
+    global _shift  # noqa: PLW0603 - a process has one clock
+    _shift = by
 
 
 class StepLog:

@@ -79,6 +79,10 @@ class TaskRun(Attempt):
         self._base = ""
         self._verified: Verified | None = None  # by an earlier process of the session, and to be landed now
 
+    @property
+    def _chaotic(self) -> Task:
+        return self.task
+
     # Setup
 
     def _admission(self) -> AttemptId:

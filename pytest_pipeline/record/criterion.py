@@ -25,6 +25,7 @@ class Verdict:
         broken_by: number of the last run that did not succeed, or None.
         overlapping: numbers of the runs that were under way while another one was, in the order of admission.
         order: the numbers of all runs in the order of admission.
+        chaos: whether faults were injected: such a session never meets a criterion.
     """
 
     required: int
@@ -38,11 +39,12 @@ class Verdict:
     broken_by: int | None
     overlapping: tuple[int, ...]
     order: tuple[int, ...]
+    chaos: bool = False
 
     @property
     def met(self) -> bool:
         """Whether the criterion is met."""
-        return self.streak >= self.required
+        return self.streak >= self.required and not self.chaos
 
     @property
     def fixed_in_advance(self) -> bool:
@@ -66,13 +68,14 @@ def run_outcome(outcomes: Iterable[Outcome]) -> Outcome:
     return Outcome.FAILED
 
 
-def judge(runs: Sequence[RunRecord], required: int, count: int | None) -> Verdict:
+def judge(runs: Sequence[RunRecord], required: int, count: int | None, *, chaos: bool = False) -> Verdict:
     """Judge runs.
 
     Args:
         runs: all runs that were admitted, in any order.
         required: consecutive successful runs asked for: ``--until-consecutive``, else ``--count``; at least 1.
         count: planned runs; None: nobody has planned a number.
+        chaos: whether faults were injected.
     """
     if required < 1:
         raise ValueError(f"at least one run must be required, not {required}")
@@ -91,6 +94,7 @@ def judge(runs: Sequence[RunRecord], required: int, count: int | None) -> Verdic
         broken_by=next((run.number for run in reversed(ordered) if not _succeeded(run)), None),
         overlapping=_overlapping(ordered),
         order=tuple(run.number for run in ordered),
+        chaos=chaos,
     )
 
 

@@ -50,7 +50,7 @@ class History:
             own: what the current session's runs say; runs are named by the numbers that they have there.
         """
         judged = judge(self.runs, required, None)
-        return replace(judged, broken_by=own.broken_by, overlapping=own.overlapping)
+        return replace(judged, broken_by=own.broken_by, overlapping=own.overlapping, chaos=own.chaos)
 
     def told(self) -> str:
         """The history in a sentence or two."""

@@ -55,6 +55,7 @@ ATTEMPT_FACTS: Mapping[str, str] = MappingProxyType(
         "agent_survivors": "number of processes that the agent had left behind; they were killed",
         "refused_as": "kind of the failure that Expect: failure asked for",
         "refusal": "its first line",
+        "chaos": "faults that were injected, each with what had to become of it: absorbed, or the kind of the failure",
         "merges": "number of merges of the plan on the base branch, in a final state",
     }
 )
@@ -92,6 +93,7 @@ SESSION_FACTS: Mapping[str, str] = MappingProxyType(
         SELECTED: "all, or how many of the items of the plans in all runs were selected",
         "unreadable": "plans that cannot be read, because of which no run is a success",
         "versions": "versions of pytest-pipeline, pytest, Python and git",
+        "chaos": "seed and rate of the faults that were injected; such a session never meets a criterion",
         "history": "with --count-history: ids of the sessions whose runs count, the oldest first",
         "resumed": "when the session was taken up again after it had been interrupted",
     }

@@ -84,7 +84,7 @@ def rebuild(
             f"The store does not say which items session {session.id} had selected: it was killed while it opened, or "
             "an older version has made it. Look at it with `sessions show`."
         )
-    verdict = judge(runs, session.required, session.count)
+    verdict = judge(runs, session.required, session.count, chaos="chaos" in session.facts)
     nodes = {key: (item, node) for key, item, node in selection.nodes(session.id)}
     tried = [each for each in task_runs if each.key in nodes]
     left = _left_over(session, verdict, selection, {each.key for each in tried}, spent)

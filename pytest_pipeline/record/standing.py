@@ -65,7 +65,8 @@ def stand(session: SessionRecord, runs: Sequence[RunRecord], cost: Decimal, *, a
         cost: US dollars so far.
         alive: whether a process carries it on.
     """
-    return Standing(session, _state(session, alive=alive), judge(runs, session.required, session.count), cost)
+    verdict = judge(runs, session.required, session.count, chaos="chaos" in session.facts)
+    return Standing(session, _state(session, alive=alive), verdict, cost)
 
 
 def _state(session: SessionRecord, *, alive: bool) -> State:

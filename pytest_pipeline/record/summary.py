@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from statistics import median
 
+from pytest_pipeline.record.chaos import Reckoning, foreseen, reckon
 from pytest_pipeline.record.columns import plain, shorten, shorten_left, wrap
 from pytest_pipeline.record.costs import bare, cost_of, shown, usd
 from pytest_pipeline.record.criterion import Verdict
@@ -47,7 +49,7 @@ def summary(
     width = max(width, NARROWEST)
     drawn = matrix(runs, task_runs, width)
     told = Told.of(session, runs, task_runs, verdict)
-    colour = "green" if verdict.met else "red"
+    colour = "green" if verdict.met or (told.chaos and not told.chaos.surprises) else "red"
     lines = [*drawn, *[Line("")] * bool(drawn), *told.failures(width)]
     lines += [Line(text) for note in told.notes() for text in wrap(note, width)]
     lines += [Line(text) for text in wrap(told.streak(), width)]
@@ -86,6 +88,8 @@ class Told:
 
     def _criterion(self) -> str:
         verdict = self.verdict
+        if verdict.chaos:
+            return f"criterion not met: a session under chaos never meets one ({self.session.facts.get('chaos', '')})"
         if verdict.met:
             return f"criterion met: {verdict.required} of {verdict.required} consecutive runs"
         told = f"criterion not met: {verdict.streak} of {verdict.required} consecutive runs"
@@ -94,6 +98,23 @@ class Told:
         if verdict.count is None:
             return f"{told} ({_count(verdict.required - verdict.streak, 'more run')} to go)"
         return f"{told} (only {verdict.admitted} of {verdict.count} runs took place)"
+
+    @cached_property
+    def chaos(self) -> Reckoning | None:
+        """What became of injected faults; None: there were none."""
+        return reckon(self.task_runs) if "chaos" in self.session.facts else None
+
+    def _chaos(self) -> Iterator[str]:
+        if self.chaos is None:
+            return
+        listed = ", ".join(f"{name} {number}" for name, number in self.chaos.injected.items())
+        yield (
+            f"chaos ({self.session.facts['chaos']}): {_count(sum(self.chaos.injected.values()), 'fault')} injected, "
+            f"{self.chaos.absorbed} absorbed, {self.chaos.failed} failed their tasks as they had to, "
+            f"{_count(len(self.chaos.surprises), 'surprise')}{f' ({listed})' if listed else ''}"
+        )
+        for each in self.chaos.surprises:
+            yield f"surprise: run {each.task_run.key.run}, {self._name(each.task_run)}: {each.why}"
 
     def streak(self) -> str:
         """The streak, and every admitted run."""
@@ -123,6 +144,8 @@ class Told:
         """The unit is the whole run."""
         successes, trials = self.verdict.successful, self.verdict.admitted
         told = f"evidence: {successes} of {trials} whole runs succeeded"
+        if self.verdict.chaos:
+            return f"{told} under chaos, which proves no success rate."
         if not successes:
             return f"{told}, which proves no success rate."
         anytime = f"{anytime_lower_bound(successes, trials):.1%}".replace("%", " %")
@@ -136,6 +159,7 @@ class Told:
 
     def notes(self) -> Iterator[str]:
         """What else a reader must know, one sentence each."""
+        yield from self._chaos()
         yield from self._pull_requests()
         yield from self._cost()
         yield from self._cost_limit()
@@ -162,13 +186,19 @@ class Told:
 
     def failures(self, width: int) -> Iterator[Line]:
         """One line for each task run that failed or did not end."""
-        failed = [each for each in self.task_runs if each.outcome in _BLAME[:3]]
+        failed = [each for each in self.task_runs if each.outcome in _BLAME[:3] and not self._had_to_fail(each)]
         failed.sort(key=lambda each: (each.key.run, natural(each.key.plan), natural(each.key.batch)))
         for each in failed[:_FAILURES_MOST]:
             yield Line(shorten(self._failure(each, width), width), ("red",))
         if len(failed) > _FAILURES_MOST:
             rest = failed[_FAILURES_MOST:]
             yield Line(f"and {len(rest)} more, in runs {ranges(each.key.run for each in rest)}"[:width], ("red",))
+
+    def _had_to_fail(self, each: TaskRunRecord) -> bool:
+        last = each.attempts[-1] if each.attempts else None
+        return (
+            last is not None and each.outcome is Outcome.FAILED and foreseen(last.properties, last.failure_kind) != ""
+        )
 
     def _failure(self, each: TaskRunRecord, width: int) -> str:
         last = each.attempts[-1] if each.attempts else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_pipeline.cases.chaos import excuse, expect_dying_workers
 from pytest_pipeline.cases.conducting import Conductor, ending_the_session, key_of
 from pytest_pipeline.cases.live import lines_of
 from pytest_pipeline.cases.order import CaseKey
@@ -73,6 +74,8 @@ class Controller:
         manager.register(self, "pipeline-controller")
         manager.register(self.choice, "pipeline-scheduler-choice")
         manager.register(self.conductor, "pipeline-conductor")
+        if self._settings.chaos is not None:
+            expect_dying_workers(self._config)
 
     # Before any worker is there
 
@@ -201,6 +204,7 @@ class Controller:
         report.when = "call"
         report.longrepr = tell(failure, crashitem.rpartition("::")[2], case, self._settings.count)
         report.user_properties[:] = testcase_properties(pipeline.store.session(pipeline.session), record)
+        excuse(report, record.attempts[-1].properties, record.attempts[-1].failure_kind)
         setattr(report, _CRASHED, True)
 
     def _interrupt(self, besides: str = "") -> None:

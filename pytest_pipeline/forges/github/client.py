@@ -10,7 +10,7 @@ import json
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -28,6 +28,10 @@ MOST_REFUSALS = 8  # limits in a row for one call; the gate has waited longer be
 _REMEMBERED = 256  # answers that the next question for the same may refer to
 _PAGES = 20  # of a hundred entries each
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
+
+
+Transport = Callable[[str, str, dict[str, Any], dict[str, Any], dict[str, Any] | None], tuple[int, dict[str, Any], str]]
+"""Sends one call (verb, URL, query, headers, body); returns status, headers and text of the answer."""
 
 
 class Gate(Protocol):
@@ -74,6 +78,7 @@ class Client:
             seconds_between_writes=None,
             user_agent="pytest-pipeline",
         )
+        self.transport: Transport = self._github.requester.requestJson
         self._known: OrderedDict[str, Answer] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -179,7 +184,7 @@ class Client:
     ) -> Answer:
         content = None if body is None else dict(body)
         try:
-            status, found, text = self._github.requester.requestJson(verb, url, parameters, headers, content)
+            status, found, text = self.transport(verb, url, parameters, headers, content)
         except (OSError, AssertionError, RuntimeError) as error:  # OSError: also all of the library `requests`
             if not isinstance(error, OSError):
                 raise ForgeError(f"GitHub points elsewhere. Look at the API's address, {self.base_url}.") from None

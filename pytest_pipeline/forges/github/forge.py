@@ -67,6 +67,11 @@ class GitHubForge:
         self._merged: dict[int, PullRequest] = {}  # what GitHub may deny for some minutes after an outage
 
     @property
+    def client(self) -> Client:
+        """What asks the REST interface."""
+        return self._client
+
+    @property
     def name(self) -> str:
         """The forge as the record shows it."""
         return "github"
