@@ -172,6 +172,11 @@ class Store:
                 return record
         raise StoreError(f"The store {self.where} holds no session {session}. Look whether id and store are right.")
 
+    def find_session(self, session: str) -> SessionRecord | None:
+        """One session, or None where there is none with this id."""
+        with self._database.reading() as connection:
+            return next(iter(reading.sessions(connection, session)), None)
+
     def sessions(self) -> tuple[SessionRecord, ...]:
         """All sessions, the oldest first."""
         with self._database.reading() as connection:

@@ -15,6 +15,7 @@ from pytest_pipeline.server.document_routes import document_routes
 from pytest_pipeline.server.event_routes import event_routes
 from pytest_pipeline.server.guarding import Guard
 from pytest_pipeline.server.health_routes import health_routes
+from pytest_pipeline.server.page_routes import page_routes
 from pytest_pipeline.server.read_routes import read_routes
 from pytest_pipeline.server.services import Place, Services
 from pytest_pipeline.server.start_routes import start_routes
@@ -54,4 +55,5 @@ def make_app(place: Place, token: ApiToken, hosts: frozenset[str]) -> ASGIApp:
     bearer = [Depends(HTTPBearer(auto_error=False))]  # for the document alone: the guard has looked at the token
     for routes in (start_routes, read_routes, event_routes, document_routes):
         app.include_router(routes(services), dependencies=bearer)
+    app.include_router(page_routes(services, token))
     return Guard(app, token, hosts, place.bounds)

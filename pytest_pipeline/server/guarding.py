@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pytest_pipeline.record.report.pages import login_page
+from pytest_pipeline.server import browsers
 from pytest_pipeline.server.limits import Buckets, Rate
 from pytest_pipeline.server.tokens import ApiToken
 
-OPEN_PATHS = frozenset({"/health"})
+OPEN_PATHS = frozenset({"/health"}) | browsers.OPEN_FILES
 """What can be asked without a token."""
 
 HEADERS: Mapping[bytes, bytes] = {
@@ -76,7 +78,7 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return
-        send = _with_headers(send)
+        send = self._counting(scope, _with_headers(send))
         refusal = self._refusal(scope)
         if refusal is None:
             body = await _read(receive, self._body)
@@ -85,6 +87,19 @@ class Guard:
                 return
             refusal = self._too_large()
         await _answer(send, refusal)
+
+    def _counting(self, scope: Scope, send: Send) -> Send:
+        """Counts wrong tokens that came by the form."""
+        if scope["path"] != browsers.LOGIN:
+            return send
+        address = scope["client"][0] if scope.get("client") else ""
+
+        async def counting(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 401:
+                self._failures.spend(address)
+            await send(message)
+
+        return counting
 
     def _refusal(self, scope: Scope) -> _Refusal | None:
         headers = [(bytes(name), bytes(value)) for name, value in scope["headers"]]
@@ -107,13 +122,20 @@ class Guard:
         return None
 
     def _unknown(self, scope: Scope, headers: list[tuple[bytes, bytes]], address: str) -> _Refusal | None:
-        if scope["path"] in OPEN_PATHS:
+        path, looks = str(scope["path"]), scope["method"] in ("GET", "HEAD")
+        if path in OPEN_PATHS:
             return None
         brought = [value for name, value in headers if name == b"authorization"]
         if self._token.opens(_only(brought)):
             return None
+        if looks and browsers.is_page(path) and browsers.opens(self._token, _joined(headers)):
+            return None
         if wait := self._failures.wait(address):
             return _slower(wait)
+        if path == browsers.LOGIN and scope["method"] == "POST":
+            return None  # the form brings the token; a wrong one is counted when it is answered
+        if looks and browsers.is_page(path):
+            return _Refusal(401, "", page=login_page(wrong=False))
         self._failures.spend(address)
         detail = "The token is missing or wrong. Send the header `Authorization: Bearer TOKEN`."
         return _Refusal(401, detail, {b"www-authenticate": b"Bearer"})
@@ -127,6 +149,7 @@ class _Refusal:
     status: int
     detail: str
     headers: Mapping[bytes, bytes] | None = None
+    page: str = ""  # for people, instead of the detail
 
 
 def _slower(seconds: float) -> _Refusal:
@@ -136,6 +159,10 @@ def _slower(seconds: float) -> _Refusal:
 
 def _only(values: list[bytes]) -> bytes | None:
     return values[0] if len(values) == 1 else None
+
+
+def _joined(headers: list[tuple[bytes, bytes]]) -> bytes:
+    return b"; ".join(value for name, value in headers if name == b"cookie")
 
 
 def _name(host: bytes) -> str:
@@ -182,12 +209,14 @@ def _with_headers(send: Send) -> Send:
 
 
 async def _answer(send: Send, refusal: _Refusal) -> None:
-    body = json.dumps({"detail": refusal.detail, "messages": []}).encode()
+    body = refusal.page.encode() or json.dumps({"detail": refusal.detail, "messages": []}).encode()
     headers = {
-        b"content-type": b"application/json",
+        b"content-type": b"text/html; charset=utf-8" if refusal.page else b"application/json",
         b"content-length": str(len(body)).encode(),
         b"connection": b"close",
     }
+    if refusal.page:
+        headers |= {name.lower().encode(): value.encode() for name, value in browsers.HEADERS.items()}
     started = [*headers.items(), *(refusal.headers or {}).items()]
     await send({"type": "http.response.start", "status": refusal.status, "headers": started})
     await send({"type": "http.response.body", "body": body})

@@ -68,6 +68,14 @@ class ApiToken:
         brought = hashlib.sha256(found[1] if found else b"").digest()
         return hmac.compare_digest(brought, self._digest)
 
+    def cookie(self) -> str:
+        """What a browser keeps in its place; the token cannot be told from it."""
+        return hmac.new(self._text.encode(), b"pytest-pipeline page", hashlib.sha256).hexdigest()
+
+    def opens_as_cookie(self, value: str) -> bool:
+        """Whether a browser brings that; takes as long whatever it brings."""
+        return hmac.compare_digest(value.encode("latin-1", "replace"), self.cookie().encode())
+
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach such an address."""
