@@ -377,6 +377,7 @@ def test_the_commands_for_a_fresh_clone_stand_in_the_readme_once() -> None:
         "python -m pip install -e . && python -m pytest plans/ --count 10",
         "python -m pip install -e '.[claude]' && python -m pytest plans/ --count 10 --agent claude --rehearse",
         "python -m pip install -e '.[test]' && python -m pytest tests/ -n auto --random-order",
+        "python -m pip install -e '.[server]' && python -m pytest_pipeline serve --agent reference",
     ]
 
 
