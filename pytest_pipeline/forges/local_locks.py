@@ -38,7 +38,7 @@ def past_dead_locks(root: Path, change: Callable[[], _R], *, patience: float = P
             return change()
         except GitError as error:
             lock = _taken(str(error), root)
-            if lock is None:
+            if lock is None or lock.is_dir():
                 raise
             _outwait(lock, patience)
 

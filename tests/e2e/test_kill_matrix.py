@@ -36,7 +36,7 @@ def chosen(name: str, number: int) -> tuple[str, ...]:
     return ("--only", name, "--seed", seed, "--cells", str(number))
 
 
-@pytest.mark.parametrize(("name", "number"), [("alone", 5), ("-n 2", 1)])
+@pytest.mark.parametrize(("name", "number"), [("alone", 3), ("-n 2", 1)])
 def test_whoever_dies_a_session_that_is_taken_up_ends_as_an_undisturbed_one(name: str, number: int) -> None:
     done = matrix(*chosen(name, number))
 

@@ -10,7 +10,7 @@ import hypothesis
 from tests.e2e.random_plans import Session, check, sessions
 
 few = hypothesis.settings(
-    max_examples=3,
+    max_examples=2,
     derandomize=True,
     deadline=None,
     database=None,

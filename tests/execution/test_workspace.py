@@ -15,6 +15,7 @@ import pytest
 from pytest_pipeline.agents.base import AgentRequest
 from pytest_pipeline.errors import FailureKind
 from pytest_pipeline.execution.pipeline import Pipeline
+from pytest_pipeline.record.model import Outcome
 from tests.e2e.world import plan, task
 from tests.execution.stage import Stage
 from tests.host.git_world import git
@@ -344,6 +345,7 @@ def test_nothing_is_left_when_all_has_passed(stage: Stage) -> None:
     for number, name in (("1.1", "a.txt"), ("1.2", "b.txt")):
         stage.attempt(pipeline, number, lambda request, name=name: (request.workspace / name).write_text(""))  # type: ignore[misc]
 
+    pipeline.finish_run(1, Outcome.PASSED)
     pipeline.close()
 
     assert list(stage.temporary.iterdir()) == []

@@ -25,8 +25,8 @@ def test_one_lives_until_it_and_its_children_are_interrupted_and_any_server_can_
     project.processes.start(execution, is_new=False, arguments=())
     assert project.processes.alive(execution)
     assert project.processes.interrupt(execution)
-    until(lambda: not project.processes.alive(execution))
-    assert not project.processes.interrupt(execution)
+    until(lambda: not project.processes.interrupt(execution))  # a shell that just starts its child may miss one
+    assert not project.processes.alive(execution)
 
 
 def test_one_that_was_killed_lives_no_more(project: Project) -> None:
