@@ -17,7 +17,7 @@ from pytest_pipeline.commands.arguments import Parser
 from pytest_pipeline.commands.project import Project, in_project
 from pytest_pipeline.errors import PipelineError
 from pytest_pipeline.execution.ground import Wish
-from pytest_pipeline.execution.layout import run_prefix
+from pytest_pipeline.execution.layout import run_prefix, store_url
 from pytest_pipeline.execution.opening import new_session_id, state_place
 from pytest_pipeline.execution.target import find_target
 from pytest_pipeline.findings import Finding, Level
@@ -97,7 +97,7 @@ def _agent(project: Project) -> Iterator[Finding]:
 
 def _store(project: Project) -> Iterator[Finding]:
     state = state_place(project.directory, project.rootdir) / project.settings.state_dir
-    yield examine_store(project.settings.store or f"sqlite:///{state / 'state.db'}")
+    yield examine_store(project.settings.store or store_url(state))
 
 
 def _forge(project: Project) -> Iterator[Finding]:

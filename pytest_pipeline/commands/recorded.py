@@ -10,6 +10,7 @@ from pathlib import Path
 from pytest_pipeline.commands.project import Project
 from pytest_pipeline.errors import SettingsError, StoreError
 from pytest_pipeline.execution.alive import is_alive
+from pytest_pipeline.execution.layout import store_url
 from pytest_pipeline.execution.opening import state_place
 from pytest_pipeline.record.database import Database, sqlite_file
 from pytest_pipeline.record.model import SessionRecord
@@ -59,7 +60,7 @@ def opened_store(project: Project) -> Iterator[Store]:
 
 
 def _url(project: Project) -> str:
-    return project.settings.store or f"sqlite:///{state_of(project) / 'state.db'}"
+    return project.settings.store or store_url(state_of(project))
 
 
 def find_session(store: Store, wanted: str) -> SessionRecord:

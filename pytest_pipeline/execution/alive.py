@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pytest_pipeline.execution.layout import Layout
 from pytest_pipeline.host.locking import is_held
 
 
@@ -14,7 +15,7 @@ def session_lock(state: Path, session: str) -> Path:
         state: the project's state directory.
         session: id of the session.
     """
-    return state / "sessions" / session / "session.lock"
+    return Layout(state, session, state).session_lock
 
 
 def is_alive(state: Path, session: str) -> bool:

@@ -165,10 +165,10 @@ class Told:
         yield from self._cost_limit()
         times = [(run.finished - run.started).total_seconds() for run in self.runs if run.finished is not None]
         if times:
-            yield f"run time: median {_duration(median(times))} of {_count(len(times), 'run')}"
+            yield f"run time: median {duration(median(times))} of {_count(len(times), 'run')}"
         waited = sum(float(attempt.properties.get("forge_waited", 0)) for attempt in self._attempts())
         if waited:
-            yield f"waited for the forge's limits: {_duration(waited)} in all"
+            yield f"waited for the forge's limits: {duration(waited)} in all"
         yield from self._checks()
         yield from self._denied()
         retried = [each for each in self.task_runs if len(each.attempts) > 1]
@@ -310,7 +310,8 @@ def _listed(names: Sequence[str], noun: str, most: int = 5) -> str:
     return f"{_count(len(names), noun)} ({'; '.join(names[:most])}{f'; and {more} more' if more > 0 else ''})"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time for people."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

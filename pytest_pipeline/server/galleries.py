@@ -7,13 +7,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
 
 from pytest_pipeline.execution.alive import is_alive
 from pytest_pipeline.execution.layout import Layout
 from pytest_pipeline.execution.material import Shelf
+from pytest_pipeline.execution.steps import now
 from pytest_pipeline.record.model import SessionRecord, TaskRunRecord
 from pytest_pipeline.record.report import pages
 from pytest_pipeline.record.report.details import Material, detail
@@ -68,7 +68,7 @@ class Gallery:
         start = (number - 1) * PAGE
         shown = [self._standing(each) for each in known[start : start + PAGE]]
         more = f"/?page={number + 1}" if len(known) > start + PAGE else ""
-        return self._mask(pages.sessions_page(shown, _now(), more))
+        return self._mask(pages.sessions_page(shown, now(), more))
 
     def session(self, name: str) -> str | None:
         """The page of a session; None: there is none of that id."""
@@ -119,8 +119,4 @@ class Gallery:
         alive = self._lives(session)
         runs, task_runs = self._store().runs(session.id), self._task_runs(session.id)
         standing = stand(session, runs, self._store().cost(session.id), alive=alive)
-        return picture(standing, runs, task_runs, alive=alive, now=_now())
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
+        return picture(standing, runs, task_runs, alive=alive, now=now())

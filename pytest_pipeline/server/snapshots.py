@@ -13,8 +13,7 @@ from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
-from pytest_pipeline.execution.layout import Layout
-from pytest_pipeline.host.locking import Lock
+from pytest_pipeline.execution.alive import is_alive
 from pytest_pipeline.record.model import RunRecord, SessionRecord, TaskRunRecord
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.server.books import Book, Execution, Launch, errors_of
@@ -145,10 +144,7 @@ class Reader:
 
     def _is_worked_on(self, session: str) -> bool:
         """Whether somebody has resumed the session from a command line of their own."""
-        lock = Lock.take(Layout(self._state, session, self._state).session_lock, shared=True)
-        if lock is not None:
-            lock.close()
-        return lock is None
+        return is_alive(self._state, session)
 
 
 def status_of(alive: bool, launch: Launch | None, session: SessionRecord | None, message: str) -> Status:

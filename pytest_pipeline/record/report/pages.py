@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from pytest_pipeline import __version__
+from pytest_pipeline.record import summary
 from pytest_pipeline.record.costs import shown
 from pytest_pipeline.record.junit import clean
 from pytest_pipeline.record.report.details import Detail
@@ -105,13 +106,8 @@ def plots(picture: Picture) -> list[Plot]:
 
 
 def duration(seconds: float | None) -> str:
-    """A time for people."""
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    """A time for people; nothing where it is not known."""
+    return "" if seconds is None else summary.duration(seconds)
 
 
 def money(amount: Decimal | None) -> str:
