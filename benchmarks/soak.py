@@ -228,10 +228,26 @@ def main(words: Sequence[str] | None = None) -> None:
         chaos = ("--chaos", str(options.seed), "--chaos-rate", str(options.rate))
         argv = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugins, "three.md")
         soaked = soak(project, (*argv, "--count", str(options.runs), *chaos))
-        _tell(project / ".pipeline", soaked)
+        good = _tell(project / ".pipeline", soaked)
+        good = _verify(project) and good
+    if not good:
+        print(soaked.output[-4000:])
+        raise SystemExit(1)
 
 
-def _tell(state: Path, soaked: Soaked) -> None:
+def _verify(project: Path) -> bool:
+    """Hold the record against git and the forge with the command for it, and tell what it said."""
+    since = time.monotonic()
+    argv = (sys.executable, "-m", "pytest_pipeline", "verify", "latest", "-p", "pytest_pipeline.plugin")
+    around = environment({"TMPDIR": str(project.parent)})
+    done = subprocess.run(argv, cwd=project, env=around, capture_output=True, text=True, check=False)
+    print(f"verify ended with {done.returncode} in {time.monotonic() - since:.0f} s:")
+    print((done.stdout + done.stderr)[-4000:])
+    return done.returncode == 0
+
+
+def _tell(state: Path, soaked: Soaked) -> bool:
+    """Print what was found; whether all is as it must be."""
     with Store.open(f"sqlite:///{state / 'state.db'}") as store:
         (session,) = store.sessions()
         task_runs = store.task_runs(session.id)
@@ -251,9 +267,7 @@ def _tell(state: Path, soaked: Soaked) -> None:
     rows = [_row("controller", [[look] for look in soaked.controller]), _row("workers, each", soaked.workers)]
     head = ["process", "MiB by quarter", "most", "open files by quarter", "most"]
     table("medians of each quarter of the session", head, rows)
-    if soaked.exit_code or found.lost or found.doubled or found.strange or reckoning.surprises:
-        print(soaked.output[-4000:])
-        raise SystemExit(1)
+    return not (soaked.exit_code or found.lost or found.doubled or found.strange or reckoning.surprises)
 
 
 if __name__ == "__main__":

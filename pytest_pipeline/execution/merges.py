@@ -11,7 +11,7 @@ from pytest_pipeline.host.git import Repository
 from pytest_pipeline.plans.model import Task, Verb
 from pytest_pipeline.record.claims import Claim
 from pytest_pipeline.record.junit import clean
-from pytest_pipeline.record.model import TaskRunKey
+from pytest_pipeline.record.model import Outcome, TaskRunKey
 
 _TRAILERS = re.compile(r"^Pipeline-\w+:.*$", re.MULTILINE)
 
@@ -23,7 +23,7 @@ class MergeClaim:
     Args:
         claim: the test case.
         commit: the merge commit; the run's base branch holds it.
-        task: the task as the plan has it, where it passed; None: not known, or not to be held to it.
+        task: the task as the plan has it; None: not known.
         start: the commit that the run started from.
         commits: the commits of the base branch since then, the newest first.
     """
@@ -33,6 +33,11 @@ class MergeClaim:
     task: Task | None
     start: str
     commits: Sequence[str]
+
+    @property
+    def held_to(self) -> Task | None:
+        """The task whose declarations the merge must fulfil: what failed may have failed because it does not."""
+        return self.task if self.claim.outcome is Outcome.PASSED else None
 
 
 def false_about(merge: MergeClaim, git: Repository) -> Iterator[str]:
@@ -58,8 +63,8 @@ def false_about(merge: MergeClaim, git: Repository) -> Iterator[str]:
     pushed = facts.get("commit", "")
     if git.resolve(pushed) == pushed and git.commit(pushed).parents != (began,):
         yield f"The commit {pushed} of {claim} does not stand on {began}, as the record says."
-    if merge.task is not None:
-        judged = judge(merge.task, git.tree(parent), git.tree(merge.commit), git.changes(parent, merge.commit))
+    if (task := merge.held_to) is not None:
+        judged = judge(task, git.tree(parent), git.tree(merge.commit), git.changes(parent, merge.commit))
         for text in judged.failures:
             yield f"The merge commit {merge.commit} of {claim} is not as its plan declares: {text}"
 
@@ -74,10 +79,11 @@ def lost_at(end: str, merges: Sequence[MergeClaim], git: Repository) -> Iterator
     """
     final, superseded = git.tree(end), set[str]()
     for merge in reversed(merges):
-        if merge.task is not None:
+        if (task := merge.held_to) is not None:
             base = git.tree(git.commit(merge.commit).parents[0])
-            for text in still_holds(merge.task, base, git.tree(merge.commit), final, superseded):
+            for text in still_holds(task, base, git.tree(merge.commit), final, superseded):
                 yield f"What {merge.claim} brought about is not there at {end}: {text}"
+        if merge.task is not None:  # a task that failed after its merge has changed its files all the same
             changing = [each for each in merge.task.files if each.verb is not Verb.READ]
             superseded |= {path for each in changing for path in (each.path, each.target) if path}
 

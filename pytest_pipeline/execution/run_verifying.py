@@ -126,6 +126,8 @@ class RunVerifier:
         elif found is None:  # where its base is gone too, somebody may have removed everything
             said = f"{first(claim)} names pull request {number}; the forge has none from {branch}."
             (self.found.lies if base is not None else self.found.open).append(said)
+        elif self._was_open(claim, found):
+            return  # it is confirmed with that one
         elif claim.facts.get("pull_request_state") == "open" and found.state is not PullRequestState.OPEN:
             self.found.open.append(
                 f"The pull request {found.url} of {claim} is {found.state} by now; that it was open cannot be "
@@ -135,6 +137,15 @@ class RunVerifier:
             wrong = [*_differences(claim, found)]
             self.found.lies += wrong
             self.found.pull_requests += not wrong
+
+    def _was_open(self, claim: Claim, found: PullRequest) -> bool:
+        """Whether a later attempt, which the record has, found the pull request of this one open and merged it."""
+        last = self.record.decided[claim.key]
+        return (
+            last is not claim
+            and (claim.facts.get("pull_request_state"), last.facts.get("pull_request_state")) == ("open", "merged")
+            and claim.facts.get("pull_request") == last.facts.get("pull_request") == str(found.number)
+        )
 
     def _look_for_unnamed(self, claim: Claim, found: PullRequest | None) -> None:
         if found is None or found.state is not PullRequestState.MERGED:
@@ -156,9 +167,8 @@ class RunVerifier:
         self.found.merges += not wrong
 
     def _merge(self, claim: Claim, base: Base) -> MergeClaim:
-        """What failed may have failed after its merge, because of its files; it is not held to the plan."""
         key = claim.key
-        task = self.tasks.get((key.plan, key.batch, key.task)) if claim.outcome is Outcome.PASSED else None
+        task = self.tasks.get((key.plan, key.batch, key.task))
         return MergeClaim(claim, claim.facts["merge_commit"], task, base.start, base.commits)
 
     def _wrong_end(self, claim: Claim, base: Base, claims: Sequence[Claim]) -> Iterator[str]:

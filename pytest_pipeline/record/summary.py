@@ -223,7 +223,13 @@ class Told:
         return f"{self.names[each.key.plan, each.key.batch, each.key.task]} of {plain(each.key.plan)}"
 
     def _pull_requests(self) -> Iterator[str]:
-        states = [each.properties.get("pull_request_state") for each in self._attempts()]
+        """The last attempt that names one decides: an earlier one may have left it open."""
+        found = {
+            (each.key, attempt.properties.get("pull_request")): attempt.properties.get("pull_request_state")
+            for each in self.task_runs
+            for attempt in each.attempts
+        }
+        states = [*found.values()]
         merged, still_open = states.count("merged"), states.count("open")
         if merged or still_open:
             yield f"pull requests: {merged} merged" + (f", {still_open} open" if still_open else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import shutil
 import sqlite3
@@ -89,6 +90,16 @@ class World:
             case.remove(failure)
             self.count("failures", -1)
 
+    def fail(self, case: ElementTree.Element) -> None:
+        """Let a test case that passed have failed, as one whose worker was killed."""
+        for each in case.findall("properties/property[@name='pipeline.outcome']"):
+            each.set("value", "failed")
+        properties = case.find("properties")
+        assert properties is not None
+        ElementTree.SubElement(properties, "property", name="pipeline.failure_kind", value="infrastructure")
+        ElementTree.SubElement(case, "failure", message="The worker was killed.")
+        self.count("failures", 1)
+
     def verify(self, *arguments: str) -> Told:
         ElementTree.ElementTree(self.tree).write(self.project.path / "record.xml")
         return command_here(self.project, "verify", "record.xml", *arguments)
@@ -145,6 +156,35 @@ def test_so_is_the_session_as_the_store_tells_it(world: World) -> None:
 def test_a_record_needs_no_store(world: World) -> None:
     (world.project.state / "state.db").unlink()
     assert world.verify().exit_code == 0
+
+
+def test_a_task_that_failed_after_its_merge_answers_for_its_files(world: World) -> None:
+    world.fail(world.case("1.3"))  # it has changed what 1.1 had created
+
+    told = world.verify()
+
+    assert (told.exit_code, told.errors) == (0, "")
+    assert "merges 4, pull requests 4." in told.out
+
+
+def test_a_pull_request_that_an_attempt_left_open_and_a_later_one_merged_was_open(world: World) -> None:
+    later, suite = world.case("1.1"), world.tree.find("testsuite")
+    earlier = copy.deepcopy(later)
+    world.change("attempt", "2")
+    assert suite is not None
+    suite.append(earlier)
+    world.count("tests", 1)
+    world.fail(earlier)
+    for each in earlier.iter("property"):
+        if each.get("name") == "pipeline.pull_request_state":
+            each.set("value", "open")
+        if each.get("name") == "pipeline.merge_commit":
+            each.set("name", "other")
+
+    told = world.verify()
+
+    assert (told.exit_code, told.errors) == (0, "")
+    assert "merges 4, pull requests 4." in told.out
 
 
 def missing(world: World) -> None:

@@ -70,6 +70,10 @@ def run_cell(cell: Cell, root: Path) -> Result:
             text += again
     if code != 0:
         wrong.append(f"taken up again, it ended with {code}")
+    verified, said = world.command("verify", "latest")
+    text += said
+    if verified != 0:
+        wrong.append(f"its record is not confirmed: verify ended with {verified}")
     wrong += judge(world, record if first != 0 else None)
     return Result(cell, tuple(wrong), first, len(world.calls), time.monotonic() - began, text)
 

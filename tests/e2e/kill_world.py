@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 import pytest_pipeline.cases.collect
 import pytest_pipeline.execution.final_state
 import pytest_pipeline.execution.task_run  # noqa: F401 - what a pytest imports, before it is forked
+from pytest_pipeline import commands
 from tests.e2e.kill_points import CONFTEST, Cell
 from tests.host.git_world import source_repository
 
@@ -161,10 +163,17 @@ class World:
         many = ("-n", str(workers)) if workers else ("-p", "no:xdist")
         quiet = ("-p", "no:cacheprovider", "-p", "no:random_order", "-p", "no:hypothesispytest")
         agent = ("--agent", "command", "--agent-command", str(self.root / "bin/agent"))
+        return self._forked(pytest.main, [*quiet, *many, *agent, "plans", *arguments])
+
+    def command(self, *arguments: str) -> tuple[int, str]:
+        """Run one of the package's commands in the project; exit code, and what it printed."""
+        return self._forked(commands.main, list(arguments))
+
+    def _forked(self, main: Callable[[list[str]], int], arguments: list[str]) -> tuple[int, str]:
         said = self.root / "said"
         pid = os.fork()  # a new interpreter would import everything again, which is most of what a cell costs
         if not pid:
-            self._be_pytest([*quiet, *many, *agent, "plans", *arguments], said)
+            self._become(main, arguments, said)
         deadline = time.monotonic() + _PATIENCE
         while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):
             if time.monotonic() > deadline:
@@ -172,8 +181,8 @@ class World:
             time.sleep(0.01)
         return os.waitstatus_to_exitcode(ended[1]), said.read_text("utf-8", "replace")
 
-    def _be_pytest(self, arguments: list[str], said: Path) -> None:
-        """In a process of its own: be pytest, and end."""
+    def _become(self, main: Callable[[list[str]], int], arguments: list[str], said: Path) -> None:
+        """In a process of its own: be pytest or a command, and end."""
         code = 70
         try:
             os.setsid()
@@ -188,7 +197,7 @@ class World:
             output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             for each in (1, 2):
                 os.dup2(output, each)
-            code = int(pytest.main(arguments))
+            code = int(main(arguments))
             sys.stdout.flush()
         finally:
             os._exit(code)

@@ -198,6 +198,7 @@ def test_what_a_reader_must_know_is_said() -> None:
         "vacuous": "yes",
         "judge": "2",
         "undeclared": "a.txt",
+        "pull_request": "7",
         "pull_request_state": "open",
     }
     runs = [RunRecord("S", 2, 1, at(0), Outcome.PASSED, at(90)), RunRecord("S", 1, 2, at(10), Outcome.PASSED, at(4000))]
@@ -217,6 +218,21 @@ def test_what_a_reader_must_know_is_said() -> None:
         "runs in the order of admission: 2, 1",
     ):
         assert line in found
+
+
+@pytest.mark.parametrize(
+    ("states", "line"),
+    [
+        ((("7", "open"), ("7", "merged")), "pull requests: 1 merged"),
+        ((("7", "open"), ("8", "merged")), "pull requests: 1 merged, 1 open"),
+        ((("7", "merged"), ("8", "merged")), "pull requests: 2 merged"),
+    ],
+)
+def test_a_pull_request_counts_once_as_its_last_attempt_left_it(states: Sequence[tuple[str, str]], line: str) -> None:
+    runs = [RunRecord("S", 1, 1, at(0), Outcome.PASSED, at(90))]
+    facts = [{"pull_request": number, "pull_request_state": state} for number, state in states]
+    attempts = (attempt(Outcome.FAILED, facts[0]), attempt(Outcome.PASSED, facts[1], 2))
+    assert line in texts(runs, [task_run(1, HELLO, Outcome.PASSED, *attempts)], 1, 1, width=100)
 
 
 def one_run(*properties: Mapping[str, str], facts: Mapping[str, str] | None = None) -> list[str]:
