@@ -1,11 +1,18 @@
-"""What the scheduler of xdist's controller takes for each item: flat, however many there are."""
+"""What the scheduler of xdist's controller takes for each item: flat, however many there are, and little beside `load`.
+
+Python's garbage collector looks at everything that is alive, now and then, so that what lives longer is looked at more
+often; with it no scheduler is flat. Both are told, with it and without.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
 import statistics
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -15,12 +22,23 @@ from pytest_pipeline.cases.parallel.scheduler import UnitScheduling
 from pytest_pipeline.cases.parallel.units import Scheduled
 
 if TYPE_CHECKING:
+    from xdist.scheduler import Scheduling
     from xdist.workermanage import WorkerController
 
 
 class _Config:
+    """What schedulers ask of pytest's configuration: no limit of a chunk, and so many workers."""
+
+    def __init__(self, workers: int) -> None:
+        self.option = self
+        self._options = {"tx": ["popen"] * workers}
+
     def getoption(self, name: str) -> None:
         """No limit of a chunk."""
+
+    def getvalue(self, name: str) -> list[str]:
+        """The workers."""
+        return self._options[name]
 
 
 class _Worker:
@@ -35,6 +53,10 @@ class _Worker:
 
     def send_runtest_some(self, indices: list[int]) -> None:
         self.sent.extend(indices)
+
+    def shutdown(self) -> None:
+        """Let it run what it holds back."""
+        self.shutting_down = True
 
 
 def items(tasks: int) -> dict[str, Scheduled]:
@@ -51,22 +73,49 @@ def items(tasks: int) -> dict[str, Scheduled]:
     return found
 
 
-def seconds(tasks: int, workers: int) -> float:
+def _ours(workers: int, collection: dict[str, Scheduled]) -> Scheduling:
+    return UnitScheduling(cast("pytest.Config", _Config(workers)), list(collection), list(collection.values()))
+
+
+def _load(workers: int, collection: dict[str, Scheduled]) -> Scheduling:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScheduling
+
+    del collection
+    return LoadScheduling(cast("pytest.Config", _Config(workers)), Producer("load", enabled=False))
+
+
+SCHEDULERS = {"ours": _ours, "load": _load}
+
+
+@contextlib.contextmanager
+def _collector(on: bool) -> Iterator[None]:
+    gc.collect()
+    if not on:
+        gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def seconds(who: str, tasks: int, workers: int, *, collector: bool) -> float:
     """What it takes to give all to workers that are done at once, without what workers and their channels take."""
     collection = items(tasks)
-    began = time.perf_counter()
-    scheduling = UnitScheduling(cast("pytest.Config", _Config()), list(collection), list(collection.values()))
-    nodes = [cast("WorkerController", _Worker(f"gw{number}")) for number in range(workers)]
-    for node in nodes:
-        scheduling.add_node(node)
-        scheduling.add_node_collection(node, list(collection))
-    scheduling.schedule()
-    while not scheduling.tests_finished:
-        for worker in nodes:
-            sent = cast("_Worker", worker).sent
-            while len(sent) > 1:
-                scheduling.mark_test_complete(worker, sent.popleft())
-    return (time.perf_counter() - began) / len(collection)
+    with _collector(collector):
+        began = time.perf_counter()
+        scheduling = SCHEDULERS[who](workers, collection)
+        nodes = [cast("WorkerController", _Worker(f"gw{number}")) for number in range(workers)]
+        for node in nodes:
+            scheduling.add_node(node)
+            scheduling.add_node_collection(node, list(collection))
+        scheduling.schedule()
+        while not scheduling.tests_finished:
+            for worker in nodes:
+                sent = cast("_Worker", worker).sent
+                while len(sent) > 1:
+                    scheduling.mark_test_complete(worker, sent.popleft())
+        return (time.perf_counter() - began) / len(collection)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -74,13 +123,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args(arguments)
-    print("scheduling: time an item in the controller of xdist\n\n| workers | 1,000 tasks | 10,000 tasks | ratio |")
-    print("|---|---|---|---|")
-    for workers in (2, 8):
-        rounds = [(seconds(1_000, workers), seconds(10_000, workers)) for _ in range(options.rounds)]
+    print("scheduling: time an item in the controller of xdist\n")
+    print("| scheduler | workers | garbage collector | 1,000 tasks | 10,000 tasks | ratio |\n" + "|---" * 6 + "|")
+    cases = [(who, workers, on) for who in SCHEDULERS for workers in (2, 8) for on in (True, False)]
+    for who, workers, on in cases:
+        rounds = [
+            [seconds(who, tasks, workers, collector=on) for tasks in (1_000, 10_000)] for _ in range(options.rounds)
+        ]
         few, many = (statistics.median(each[side] for each in rounds) * 1e6 for side in (0, 1))
         ratio = statistics.median(each[1] / each[0] for each in rounds)
-        print(f"| {workers} | {few:.1f} us | {many:.1f} us | {ratio:.2f} |")
+        print(f"| {who} | {workers} | {'on' if on else 'off'} | {few:.1f} us | {many:.1f} us | {ratio:.2f} |")
 
 
 if __name__ == "__main__":
