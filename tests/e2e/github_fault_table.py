@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def _shorter(text: str) -> str:
 def main() -> None:
     """Run the tests and print the table."""
     collected = Rows()
+    os.environ["PIPELINE_GITHUB_FAULTS"] = "1"
     place = Path(__file__).with_name("test_github_faults.py")
     with contextlib.redirect_stdout(io.StringIO()):
         pytest.main([str(place), "-q", "-p", "no:random_order"], [collected])

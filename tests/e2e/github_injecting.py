@@ -218,7 +218,7 @@ def quiet(github: GitHubProject) -> None:
 
 
 def run_cells(github: GitHubProject, cells: Sequence[Cell], patch: pytest.MonkeyPatch) -> list[Found]:
-    """One session, with a run for each of at least two cells."""
+    """One session, with a run for each cell."""
     Clock().wind(github, patch)
     github.hosted.protect("pipeline/*/base", Rule(required=(_REQUIRED,)))
     github.write(MAKES)
