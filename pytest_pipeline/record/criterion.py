@@ -26,6 +26,7 @@ class Verdict:
         overlapping: numbers of the runs that were under way while another one was, in the order of admission.
         order: the numbers of all runs in the order of admission.
         chaos: whether faults were injected: such a session never meets a criterion.
+        alive: whether the session goes on, so that what has not ended may still succeed; it breaks no streak yet.
     """
 
     required: int
@@ -40,16 +41,22 @@ class Verdict:
     overlapping: tuple[int, ...]
     order: tuple[int, ...]
     chaos: bool = False
+    alive: bool = False
+
+    @property
+    def trials(self) -> int:
+        """The runs that prove something: each that was admitted, or while the session goes on each that has ended."""
+        return self.admitted - (self.unfinished if self.alive else 0)
 
     @property
     def met(self) -> bool:
-        """Whether the criterion is met."""
-        return self.streak >= self.required and not self.chaos
+        """Whether the criterion is met; a run that is under way may still break the streak."""
+        return self.streak >= self.required and self.trials == self.admitted and not self.chaos
 
     @property
     def fixed_in_advance(self) -> bool:
         """Whether the number of runs was settled beforehand: all planned ones, no stop that depends on results."""
-        return self.required == self.count == self.admitted
+        return self.required == self.count == self.trials
 
 
 def run_outcome(outcomes: Iterable[Outcome]) -> Outcome:
@@ -68,7 +75,9 @@ def run_outcome(outcomes: Iterable[Outcome]) -> Outcome:
     return Outcome.FAILED
 
 
-def judge(runs: Sequence[RunRecord], required: int, count: int | None, *, chaos: bool = False) -> Verdict:
+def judge(
+    runs: Sequence[RunRecord], required: int, count: int | None, *, chaos: bool = False, alive: bool = False
+) -> Verdict:
     """Judge runs.
 
     Args:
@@ -76,12 +85,14 @@ def judge(runs: Sequence[RunRecord], required: int, count: int | None, *, chaos:
         required: consecutive successful runs asked for: ``--until-consecutive``, else ``--count``; at least 1.
         count: planned runs; None: nobody has planned a number.
         chaos: whether faults were injected.
+        alive: whether the session goes on.
     """
     if required < 1:
         raise ValueError(f"at least one run must be required, not {required}")
     ordered = sorted(runs, key=lambda run: run.admitted)
     successful = sum(_succeeded(run) for run in ordered)
     unfinished = sum(run.outcome is Outcome.RUNNING for run in ordered)
+    decided = [run for run in ordered if not (alive and run.outcome is Outcome.RUNNING)]
     return Verdict(
         required=required,
         count=count,
@@ -89,12 +100,13 @@ def judge(runs: Sequence[RunRecord], required: int, count: int | None, *, chaos:
         successful=successful,
         failed=len(ordered) - successful - unfinished,
         unfinished=unfinished,
-        streak=sum(1 for _ in takewhile(_succeeded, reversed(ordered))),
-        longest=_longest(ordered),
-        broken_by=next((run.number for run in reversed(ordered) if not _succeeded(run)), None),
+        streak=sum(1 for _ in takewhile(_succeeded, reversed(decided))),
+        longest=_longest(decided),
+        broken_by=next((run.number for run in reversed(decided) if not _succeeded(run)), None),
         overlapping=_overlapping(ordered),
         order=tuple(run.number for run in ordered),
         chaos=chaos,
+        alive=alive,
     )
 
 

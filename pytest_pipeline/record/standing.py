@@ -65,7 +65,7 @@ def stand(session: SessionRecord, runs: Sequence[RunRecord], cost: Decimal, *, a
         cost: US dollars so far.
         alive: whether a process carries it on.
     """
-    verdict = judge(runs, session.required, session.count, chaos="chaos" in session.facts)
+    verdict = judge(runs, session.required, session.count, chaos="chaos" in session.facts, alive=alive)
     return Standing(session, _state(session, alive=alive), verdict, cost)
 
 

@@ -142,7 +142,7 @@ class Told:
 
     def _evidence(self) -> str:
         """The unit is the whole run."""
-        successes, trials = self.verdict.successful, self.verdict.admitted
+        successes, trials = self.verdict.successful, self.verdict.trials
         told = f"evidence: {successes} of {trials} whole runs succeeded"
         if self.verdict.chaos:
             return f"{told} under chaos, which proves no success rate."

@@ -139,7 +139,8 @@ def _active_pulls(tasks: Iterable[TaskRunRecord]) -> Iterable[ActivePull]:
 def _runs_answer(snapshot: Snapshot) -> RunsAnswer:
     session, count = snapshot.standing.session, snapshot.execution.count
     required = session.required if session else count
-    verdict = judge(snapshot.runs, required, count)
+    chaos = session is not None and "chaos" in session.facts
+    verdict = judge(snapshot.runs, required, count, chaos=chaos, alive=snapshot.standing.alive)
     return RunsAnswer(
         count=count,
         admitted=verdict.admitted,

@@ -181,7 +181,9 @@ def test_a_server_that_is_gone_is_told_and_not_an_error(window: Window, project:
         page = let_in(window, client)
         page.goto(f"{client.base_url}/sessions/S")
         expect(page.get_by_role("heading", name="Runs and tasks")).to_be_visible()
+        page.set_viewport_size({"width": WIDTHS["phone"], "height": 400})
     expect(page.get_by_role("status")).to_have_text("The server does not answer; what you see may be old.")
+    expect(page.get_by_role("status")).to_be_in_viewport()
     window.wrong[:] = [each for each in window.wrong if "ERR_CONNECTION" not in each]  # what the browser says itself
 
 

@@ -63,6 +63,15 @@ def test_a_run_that_never_ended_is_counted_and_is_no_success() -> None:
     assert (verdict.unfinished, verdict.failed, verdict.admitted) == (1, 0, 3)
 
 
+def test_while_a_session_goes_on_a_run_that_is_under_way_breaks_no_streak_and_meets_nothing() -> None:
+    verdict = judge(sequence(F, P, P, R), required=2, count=4, alive=True)
+    assert (verdict.streak, verdict.longest, verdict.broken_by) == (2, 2, 1)
+    assert (verdict.admitted, verdict.unfinished, verdict.trials) == (4, 1, 3)
+    assert not verdict.met, "it may still break the streak"
+    assert judge(sequence(F, P, P), required=2, count=4, alive=True).met
+    assert judge(sequence(F, P, P, R), required=2, count=4).trials == 4
+
+
 def test_no_run_at_all_does_not_meet_the_criterion() -> None:
     assert not judge([], required=1, count=1).met
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from pytest_pipeline.record.model import Outcome
+from pytest_pipeline.record.model import Outcome, RunRecord
 from pytest_pipeline.server.shapes import Progress, Status
 from pytest_pipeline.server.snapshots import Snapshot, Standing
 from pytest_pipeline.server.views import batches_answer, number_of, status_answer
-from tests.server.serving import Project, Told, telling
+from tests.server.serving import Project, Told, now, telling
 
 MERGED = {
     "branch": "pipeline/S/run-01/two/batch-1-task-1-1",
@@ -65,6 +66,16 @@ def test_the_status_has_this_shape(project: Project) -> None:
         "session": "S",
         "message": None,
     }
+
+
+def test_while_it_runs_the_streak_is_that_of_the_runs_that_have_ended(project: Project) -> None:
+    execution = project.execution(count=2)
+    with telling(project, execution) as told:
+        standing = snapshot(project, told)
+        ended = RunRecord("S", 1, 1, now(), Outcome.PASSED, now())
+        runs = (ended, RunRecord("S", 2, 2, now(), Outcome.RUNNING))
+        found = status_answer(replace(standing, runs=runs)).runs
+    assert (found.admitted, found.successful, found.streak) == (2, 1, 1)
 
 
 def test_the_batches_have_this_shape(project: Project) -> None:

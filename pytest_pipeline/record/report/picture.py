@@ -9,7 +9,6 @@ from decimal import Decimal
 from hashlib import sha256
 
 from pytest_pipeline.record.costs import cost_of
-from pytest_pipeline.record.criterion import judge
 from pytest_pipeline.record.matrix import SYMBOLS, WORDS, natural
 from pytest_pipeline.record.model import FINAL_STATE, Outcome, RunRecord, SessionRecord, TaskRunKey, TaskRunRecord
 from pytest_pipeline.record.selection import Selection
@@ -120,7 +119,7 @@ def picture(
     numbers = _numbers(selection, runs)
     found = {each.key: each for each in task_runs}
     titles = _titles(selection, task_runs)
-    told = Told.of(session, runs, task_runs, judge(runs, session.required, session.count))
+    told = Told.of(session, runs, task_runs, standing.verdict)
     tasks = [each for each in task_runs if each.key.task != FINAL_STATE]
     columns = tuple(_column(number, runs, task_runs) for number in numbers)
     return Picture(

@@ -122,7 +122,17 @@ def test_the_matrix_holds_what_was_selected_also_before_it_begins(drawn: Picture
     }
     assert [(run.number, run.state) for run in drawn.runs] == [(1, "passed"), (2, "running"), (3, "waiting")]
     assert (drawn.passed, drawn.failed, drawn.total) == (2, 1, 6)
-    assert drawn.verdict == "0 of 3 consecutive runs so far"
+    assert drawn.verdict == "1 of 3 consecutive runs so far"
+    assert drawn.sentences[0] == "streak: 1, longest 1; 2 runs admitted: 1 successful, 0 failed, 1 unfinished"
+    assert drawn.sentences[1].startswith("evidence: 1 of 1 whole runs succeeded")
+
+
+def test_a_session_under_chaos_is_never_shown_as_met() -> None:
+    shaken = SessionRecord("S", at(0), 1, 1, {"chaos": "seed 3, rate 0.2"}, at(60), 1, False, 0)
+    standing = stand(shaken, RUNS[:1], Decimal(), alive=False)
+    found = picture(standing, RUNS[:1], TASKS[:2], alive=False, now=at(90))
+    assert found.verdict == "criterion not met: a session under chaos never meets one (seed 3, rate 0.2)"
+    assert found.sentences[1] == "evidence: 1 of 1 whole runs succeeded under chaos, which proves no success rate."
 
 
 def test_a_cell_says_in_words_what_it_means(drawn: Picture) -> None:

@@ -65,7 +65,8 @@
         say("");
         wait = SOON;
       } else {
-        say(`The server answered ${answer.status}. Reload the page to see more.`);
+        say(answer.status === 401 ? "The server wants its token again, as after a restart: reload the page."
+          : `The server answered ${answer.status}. Reload the page to see more.`);
         alive = answer.status >= 429;
         wait = LATER;
       }
