@@ -119,10 +119,11 @@ class Conductor:
     def _tell_what_is_selected(self, plans: Mapping[str, Plan]) -> None:
         """Nobody could tell that afterwards of a session that was killed."""
         from pytest_pipeline.cases.selecting import selection_facts
+        from pytest_pipeline.record.selection import SELECTED
 
         pipeline = self.pipeline
-        if pipeline.resumed:
-            return  # it was told when the session was opened, and is the same
+        if pipeline.resumed and SELECTED in pipeline.store.session(pipeline.session).facts:
+            return  # it was told when the session was opened, unless that was killed on the way, and is the same
         keys = {nodeid: key_of(pipeline.session, case) for nodeid, case in self._cases.items()}
         for name, value in selection_facts(keys, plans.values(), self.settings.count).items():
             pipeline.store.fact(pipeline.session, name, value)
@@ -237,6 +238,7 @@ class Conductor:
         self.notes += [f"{path} cannot be read, so no run is a success." for path in self.unreadable]
         for path in self.unreadable:
             self.pipeline.store.fact(self.pipeline.session, "unreadable", path)
+        self.pipeline.workspaces.close()  # who dies right after the end leaves nothing
         closing = Closing(self.config, opened, self.settings, self.notes, self.faults)
         code = closing.decide(exitstatus, failed_elsewhere=failures > self.failed_reports)
         self._closing = closing

@@ -136,7 +136,15 @@ class RunVerifier:
         else:
             wrong = [*_differences(claim, found)]
             self.found.lies += wrong
-            self.found.pull_requests += not wrong
+            self.found.pull_requests += not wrong and not self._is_told_later(claim, "pull_request")
+
+    def _attempts_at(self, claim: Claim) -> list[Claim]:
+        return [each for each in self.record.claims if each.key == claim.key and each is not claim]
+
+    def _is_told_later(self, claim: Claim, name: str) -> bool:
+        """Whether a later attempt names the same: it found that the work of this one had been done."""
+        later = [each for each in self._attempts_at(claim) if each.attempt > claim.attempt]
+        return any(each.facts.get(name) == claim.facts.get(name) for each in later)
 
     def _was_open(self, claim: Claim, found: PullRequest) -> bool:
         """Whether a later attempt, which the record has, found the pull request of this one open and merged it."""
@@ -150,6 +158,8 @@ class RunVerifier:
     def _look_for_unnamed(self, claim: Claim, found: PullRequest | None) -> None:
         if found is None or found.state is not PullRequestState.MERGED:
             return
+        if any(each.facts.get("pull_request") == str(found.number) for each in self._attempts_at(claim)):
+            return  # another attempt at the same task opened it
         sentence = f"{first(claim)} is {claim.outcome} and names no pull request; the forge has merged {found.url}."
         (self.found.open if claim.outcome is Outcome.INTERRUPTED else self.found.lies).append(sentence)
 
@@ -164,7 +174,7 @@ class RunVerifier:
             return
         wrong = [*false_about(self._merge(claim, base), self.git)]
         self.found.lies += wrong
-        self.found.merges += not wrong
+        self.found.merges += not wrong and not self._is_told_later(claim, "merge_commit")
 
     def _merge(self, claim: Claim, base: Base) -> MergeClaim:
         key = claim.key
@@ -178,7 +188,7 @@ class RunVerifier:
             return
         until = base.until(end)
         merged = sorted(
-            (each for each in claims if each.facts.get("merge_commit") in until),
+            {each.facts["merge_commit"]: each for each in claims if each.facts.get("merge_commit") in until}.values(),
             key=lambda each: -until.index(each.facts["merge_commit"]),
         )
         own = sum(each.key.plan == claim.key.plan for each in merged)

@@ -113,6 +113,8 @@ class Verifier:
         seen: dict[str, Claim] = {}
         for claim in self._record.claims:
             commit = claim.facts.get("merge_commit")
+            if commit in seen and seen[commit].key == claim.key:
+                continue  # a later attempt found that it was merged
             if commit in seen:
                 yield f"{first(claim)} and {seen[commit]} both name the merge commit {commit}."
             elif commit:

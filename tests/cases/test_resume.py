@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from contextlib import closing
 
 import pytest
 
@@ -84,6 +86,19 @@ def test_after_ctrl_c_it_goes_on_and_tells_what_was_proved_as_it_was(stopped: Pr
         "finished 2 interrupted",
         "finished 2 passed",
     ], "an end is told once"
+
+
+def test_what_was_selected_is_told_again_where_the_first_process_was_killed_before_it_could(stopped: Project) -> None:
+    at(stopped, "stop", 1, "1.1")
+    stopped.run("plans", "--count", "2")
+    with closing(sqlite3.connect(stopped.path / ".pipeline" / "state.db")) as store, store:
+        store.execute("DELETE FROM pipeline_fact WHERE name IN ('items', 'selected')")
+
+    assert stopped.run("plans", "--resume").code == 0
+
+    with closing(sqlite3.connect(stopped.path / ".pipeline" / "state.db")) as store:
+        names = [name for (name,) in store.execute("SELECT name FROM pipeline_fact")]
+    assert (names.count("items"), names.count("selected")) == (1, 1)
 
 
 def test_it_can_be_interrupted_again_and_again(stopped: Project) -> None:

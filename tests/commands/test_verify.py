@@ -167,7 +167,16 @@ def test_a_task_that_failed_after_its_merge_answers_for_its_files(world: World) 
     assert "merges 4, pull requests 4." in told.out
 
 
-def test_a_pull_request_that_an_attempt_left_open_and_a_later_one_merged_was_open(world: World) -> None:
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"pull_request_state": "open", "merge_commit": None},
+        {"pull_request_state": None, "merge_commit": None, "pull_request": None, "pull_request_url": None},
+        {},
+    ],
+    ids=["left open", "not opened", "merged"],
+)
+def test_what_an_attempt_had_begun_a_later_one_may_have_ended(world: World, left: dict[str, str | None]) -> None:
     later, suite = world.case("1.1"), world.tree.find("testsuite")
     earlier = copy.deepcopy(later)
     world.change("attempt", "2")
@@ -175,11 +184,14 @@ def test_a_pull_request_that_an_attempt_left_open_and_a_later_one_merged_was_ope
     suite.append(earlier)
     world.count("tests", 1)
     world.fail(earlier)
-    for each in earlier.iter("property"):
-        if each.get("name") == "pipeline.pull_request_state":
-            each.set("value", "open")
-        if each.get("name") == "pipeline.merge_commit":
-            each.set("name", "other")
+    properties = earlier.find("properties")
+    assert properties is not None
+    for name, value in left.items():
+        (told_before,) = properties.findall(f"property[@name='pipeline.{name}']")
+        if value is None:
+            properties.remove(told_before)
+        else:
+            told_before.set("value", value)
 
     told = world.verify()
 

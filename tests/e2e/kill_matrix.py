@@ -68,6 +68,9 @@ def run_cell(cell: Cell, root: Path) -> Result:
         if "There is no session to resume" in again:
             code, again = world.pytest(*options, f"--junitxml={record}", workers=cell.workers)
             text += again
+        if "Every session came to its end" in again:  # it was killed after that: nothing is left but to tell of it
+            code, again = world.command("junit", "latest", "-o", str(record))
+            text += again
     if code != 0:
         wrong.append(f"taken up again, it ended with {code}")
     verified, said = world.command("verify", "latest")
