@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_pipeline.execution.layout import Layout
+from pytest_pipeline.execution.alive import session_lock
 from pytest_pipeline.host.locking import Lock
 from pytest_pipeline.record.model import SessionRecord
 from pytest_pipeline.record.store import Store
@@ -55,7 +55,7 @@ def test_a_session_that_somebody_resumed_by_hand_is_executing(project: Project) 
     with telling(project, execution, "S") as told:
         reader = Reader(project.book, project.processes, lambda: told.store, project.state)
         assert reader.standing(execution).status is Status.INTERRUPTED
-        lock = Lock.take(Layout(project.state, "S", project.state).session_lock, "by hand")
+        lock = Lock.take(session_lock(project.state, "S", told.store.file), "by hand")
         assert lock is not None
         assert reader.standing(execution).status is Status.EXECUTING
         lock.close()
