@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from pytest_pipeline.errors import PipelineError, SettingsError, StoreError
+from pytest_pipeline.errors import ForgeError, PipelineError, SettingsError, StoreError
 from pytest_pipeline.plans.reader import parse_plan
 from pytest_pipeline.record import schema
 from pytest_pipeline.record.store import Store
@@ -58,6 +58,20 @@ def test_a_store_of_a_newer_program_is_refused_and_nothing_is_left(stage: Stage)
         connection.execute(f"UPDATE {schema.store.name} SET version = 999")
 
     with pytest.raises(StoreError, match="Update pytest-pipeline"):
+        stage.open(PLAN)
+
+    assert list(stage.temporary.iterdir()) == []
+
+
+def test_a_damaged_forge_is_told_before_any_agent_starts_and_nothing_is_left(stage: Stage) -> None:
+    ledger = stage.path / ".pipeline/forge.db"
+    stage.open(PLAN)
+    stage.close()
+    ledger.write_bytes(ledger.read_bytes()[:4096] + b"\0" * 4096 + ledger.read_bytes()[8192:])
+
+    with pytest.raises(
+        ForgeError, match=r"The local forge cannot read or write its pull requests: the file is damaged\. Look"
+    ):
         stage.open(PLAN)
 
     assert list(stage.temporary.iterdir()) == []
