@@ -51,7 +51,7 @@ class Layout:
             scratch = Path(tempfile.mkdtemp(prefix="pytest-pipeline-")).resolve()
         except OSError as error:
             raise HostError(
-                f"The directory {error.filename} cannot be made: {error.strerror}. "
+                f"The directory {error.filename or state} cannot be made: {error.strerror}. "
                 "Free space or mend its permissions, or set pipeline_state_dir and TMPDIR to other places."
             ) from None
         return cls(state, session, scratch, part)
@@ -68,7 +68,7 @@ class Layout:
             self.pid_file(name).write_text(str(os.getpid()), "ascii")
         except OSError as error:
             raise HostError(
-                f"The directory {error.filename} cannot be made: {error.strerror}. Free space there."
+                f"The directory {error.filename or scratch} cannot be made: {error.strerror}. Free space there."
             ) from None
         return replace(self, scratch=scratch)
 
