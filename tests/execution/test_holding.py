@@ -116,10 +116,10 @@ def test_whoever_uses_the_same_file_as_the_store_meets_there_whatever_the_state_
     tmp_path: Path, name: str
 ) -> None:
     here, there = (Layout(tmp_path / state, "s", tmp_path) for state in ("one", "two"))
-    (tmp_path / "link").symlink_to(tmp_path / "one")
+    (tmp_path / "link.db").symlink_to(tmp_path / "one" / name)
     with (
         Store.open(f"sqlite:///{tmp_path}/one/{name}") as store,
-        Store.open(f"sqlite:///{tmp_path}/link/{name}") as same,
+        Store.open(f"sqlite:///{tmp_path}/link.db") as same,
     ):
         held = hold_session(here, store)
         assert not is_alive(here.state, "t", store.file)
