@@ -9,6 +9,7 @@ import pytest
 from pytest_pipeline.errors import ForgeError, PipelineError, SettingsError, StoreError
 from pytest_pipeline.plans.reader import parse_plan
 from pytest_pipeline.record import schema
+from pytest_pipeline.record.junit import NO_PROPERTIES, SESSION_FACTS
 from pytest_pipeline.record.store import Store
 from tests.e2e.world import plan, task
 from tests.execution.stage import Stage
@@ -25,6 +26,8 @@ def test_an_open_session_is_in_the_store_with_its_facts(stage: Stage) -> None:
     assert session.facts["forge"] == "local"
     assert session.facts["repository"] == "project"
     assert session.facts["base_commit"] == pipeline.base
+    assert len(session.facts["forge_id"]) == 16
+    assert session.facts.keys() <= SESSION_FACTS.keys() | NO_PROPERTIES, "what JUnit tells is documented"
 
 
 def test_two_sessions_have_two_names_and_one_store(stage: Stage) -> None:
