@@ -89,7 +89,7 @@ def find_session(store: Store, wanted: str) -> SessionRecord:
 
 def runs_now(project: Project, session: SessionRecord) -> bool:
     """Whether a process carries the session on."""
-    return session.finished is None and is_alive(state_of(project), session.id)
+    return session.finished is None and is_alive(state_of(project), session.id, sqlite_file(_url(project)))
 
 
 def rebuilt(project: Project, store: Store, wanted: str) -> Rebuilt:

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_pipeline.execution.layout import Layout
+from pytest_pipeline.execution.layout import locks
 from pytest_pipeline.host.locking import is_held
 
 
-def session_lock(state: Path, session: str) -> Path:
-    """The file that whoever carries a session on holds the lock of.
+def session_lock(state: Path, session: str, database: Path | None = None) -> Path:
+    """The file whose lock the process holds that works on the session; it says who that is.
 
     Args:
         state: the project's state directory.
         session: id of the session.
+        database: file of its store; None: it is no file, or the default one of the state directory.
     """
-    return Layout(state, session, state).session_lock
+    return locks(state, session, database) / "session.lock"
 
 
-def is_alive(state: Path, session: str) -> bool:
-    """Whether a process of this machine carries the session on now; nothing is made, and nobody waits."""
-    return is_held(session_lock(state, session))
+def workers_lock(state: Path, session: str, database: Path | None) -> Path:
+    """The file whose lock the workers of the session share; arguments as of :func:`session_lock`."""
+    return locks(state, session, database) / "workers.lock"
+
+
+def is_alive(state: Path, session: str, database: Path | None) -> bool:
+    """Whether a process of this machine carries the session on now; nothing is made, and nobody waits.
+
+    Args:
+        state: the project's state directory.
+        session: id of the session.
+        database: file of its store; None: it is no file.
+
+    Raises:
+        HostError: that cannot be told.
+    """
+    return is_held(session_lock(state, session, database))

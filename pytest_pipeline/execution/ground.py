@@ -27,6 +27,7 @@ class Plot:
         base: that commit.
         forge: where pull requests live.
         notes: lines for the header.
+        forge_id: what tells an embedded forge from others; empty: the repository's name does.
     """
 
     target: Target
@@ -34,6 +35,7 @@ class Plot:
     base: str
     forge: Forge
     notes: tuple[str, ...] = ()
+    forge_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,10 @@ class _GroundHere:
 
     def prepare(self, layout: Layout, wish: Wish, on_wait: Callable[[ForgeWaiting], None]) -> Plot:
         source, base = known_mirror(wish, layout) or mirror(self.target.at(wish.start), layout, self.author)
-        return Plot(self.target, source, base, self.forge or LocalForge(layout.forge))
+        if self.forge is not None:
+            return Plot(self.target, source, base, self.forge)
+        embedded = LocalForge(layout.forge)
+        return Plot(self.target, source, base, embedded, forge_id=embedded.identity())
 
     def close(self) -> None:
         return

@@ -17,6 +17,7 @@ from socket import gethostname
 from typing import Protocol
 
 from pytest_pipeline.errors import SettingsError
+from pytest_pipeline.execution.alive import session_lock, workers_lock
 from pytest_pipeline.execution.layout import Layout
 from pytest_pipeline.host.git_work_tree import remove
 from pytest_pipeline.host.locking import Lock
@@ -66,9 +67,10 @@ def hold_session(layout: Layout, store: Store, *, patience: float = DYING_SECOND
         HostError: the lock cannot be taken.
     """
     with ExitStack() as stack:
-        lock = Lock.take(layout.session_lock, f"process {os.getpid()} on {gethostname()}")
+        place = session_lock(layout.state, layout.session, store.file)
+        lock = Lock.take(place, f"process {os.getpid()} on {gethostname()}")
         if lock is None:
-            raise _taken(layout, _holder(layout.session_lock))
+            raise _taken(layout, _holder(place))
         stack.callback(lock.close)
         if store.spans_machines:
             wide = store.take(f"session {layout.session}")
@@ -129,7 +131,7 @@ def opener_of(scratch: str) -> str:
 def _workers(layout: Layout, store: Store, *, shared: bool) -> Closable | None:
     if store.spans_machines:
         return store.take(f"workers of session {layout.session}", shared=shared)
-    return Lock.take(layout.workers_lock, shared=shared)
+    return Lock.take(workers_lock(layout.state, layout.session, store.file), shared=shared)
 
 
 def _alone(layout: Layout, store: Store, patience: float) -> Closable:

@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from pytest_pipeline.errors import HostError
 
+_STORE = "state.db"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -49,7 +51,7 @@ class Layout:
             scratch = Path(tempfile.mkdtemp(prefix="pytest-pipeline-")).resolve()
         except OSError as error:
             raise HostError(
-                f"The directory {error.filename} cannot be made: {error.strerror}. "
+                f"The directory {error.filename or state} cannot be made: {error.strerror}. "
                 "Free space or mend its permissions, or set pipeline_state_dir and TMPDIR to other places."
             ) from None
         return cls(state, session, scratch, part)
@@ -66,7 +68,7 @@ class Layout:
             self.pid_file(name).write_text(str(os.getpid()), "ascii")
         except OSError as error:
             raise HostError(
-                f"The directory {error.filename} cannot be made: {error.strerror}. Free space there."
+                f"The directory {error.filename or scratch} cannot be made: {error.strerror}. Free space there."
             ) from None
         return replace(self, scratch=scratch)
 
@@ -113,16 +115,6 @@ class Layout:
         """The git directories of runs that are there."""
         return sorted(self._kept.glob("run-*.git"))
 
-    @property
-    def session_lock(self) -> Path:
-        """The file whose lock the process holds that works on the session; it says who that is."""
-        return self.state / "sessions" / self.session / "session.lock"
-
-    @property
-    def workers_lock(self) -> Path:
-        """The file whose lock the workers of the session share."""
-        return self.state / "sessions" / self.session / "workers.lock"
-
     def run_lock(self, run: int) -> Path:
         """The file by which the merges of one run wait for one another."""
         return self._kept / f"run-{run:02d}.lock"
@@ -134,7 +126,21 @@ class Layout:
 
 def store_url(state: Path) -> str:
     """URL of the store that lies in a state directory by default."""
-    return f"sqlite:///{state / 'state.db'}"
+    return f"sqlite:///{state / _STORE}"
+
+
+def locks(state: Path, session: str, database: Path | None) -> Path:
+    """The directory of a session's locks: beside its store, so that all who use one store meet there.
+
+    Args:
+        state: the state directory, for a store that is no file: there its server keeps machines apart.
+        session: id of the session.
+        database: file of the store, which state directories may share; None: it is no file.
+    """
+    if database is None:
+        return state / "sessions" / session
+    file = database.resolve()
+    return file.with_name("sessions" if file.name == _STORE else f"{file.name}.locks") / session
 
 
 def slug(path: str) -> str:

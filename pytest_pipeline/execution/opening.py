@@ -198,6 +198,7 @@ def open_session(
             **({"max_cost": bare(limit(settings.max_cost))} if settings.max_cost is not None else {}),
             **({"execution": settings.execution} if settings.execution is not None else {}),
             "forge": plot.forge.name,
+            **({"forge_id": plot.forge_id} if plot.forge_id else {}),
             "repository": plot.target.name,
             "base_commit": plot.base,
             "plans": digests(plans),

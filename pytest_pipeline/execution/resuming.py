@@ -226,13 +226,14 @@ def refuse_other_work(record: SessionRecord, facts: Mapping[str, str]) -> None:
         ("plans", "its plans were others, or had another text", "Restore them"),
         ("selection", "other items were selected", "Name the same plans, without -k, -m or --lf"),
         ("forge", "its pull requests live on another forge", "Name that one"),
+        ("forge_id", "its pull requests live on another embedded forge", "Name its state directory"),
         ("repository", "its repository was another one", "Name that one with --repo"),
         ("base_commit", "its runs started from another commit", "Bring that commit back"),
         ("agent", "its agent was another one", "Name that one with --agent"),
     )
     for name, what, mend in differences:
-        before, now = record.facts.get(name, ""), facts.get(name, "")
-        if before != now:
+        before, now = record.facts.get(name), facts.get(name, "")
+        if before is not None and before != now:  # what an older version did not write is not compared
             raise SettingsError(
                 f"Session {record.id} cannot be resumed like this: {what} ({before}; now {now}). {mend}, or start a "
                 "new session."

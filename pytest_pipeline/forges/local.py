@@ -67,6 +67,15 @@ class LocalForge:
         past_dead_locks(self._root, lambda: source.push(self.push_url, commit, branch, expected=None))
 
     @_told_as_forge_error()
+    def identity(self) -> str:
+        """What tells this forge from others, also after it was moved to another place.
+
+        Raises:
+            ForgeError: what it remembers is damaged, cannot be written, or is of a newer program.
+        """
+        return self._ledger.identity()
+
+    @_told_as_forge_error()
     def ensure_base(self, branch: str, commit: str, source: Repository) -> None:
         """Make sure that ``branch`` exists; a new one starts at ``commit``, whose objects lie in ``source``."""
         Repository.create(self._root)

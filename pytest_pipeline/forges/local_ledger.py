@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,6 +85,21 @@ class Ledger:
                 f"{_SCHEMA_VERSION} is known here). Upgrade pytest-pipeline, or remove the local forge to start anew."
             )
         return version
+
+    def identity(self) -> str:
+        """What tells this ledger from others, wherever it lies; all of it is read once.
+
+        Raises:
+            sqlite3.Error: it is damaged, or cannot be written.
+        """
+        with self._connection() as connection:
+            if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise sqlite3.DatabaseError("the file is damaged")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY, id TEXT NOT NULL)")
+            connection.execute("INSERT OR IGNORE INTO identity VALUES (1, ?)", (secrets.token_hex(8),))
+            connection.execute("COMMIT")
+            return str(connection.execute("SELECT id FROM identity").fetchone()[0])
 
     def _select(self, where: str, *values: object) -> list[Row]:
         if not self._path.exists():

@@ -70,9 +70,10 @@ class Database:
         self._sqlite = parsed.get_backend_name() == "sqlite"
         self.spans_machines = spans_machines(url)
         self.where = (self._sqlite and parsed.database) or shown(parsed)
+        self.file = sqlite_file(url)
         self._file: _File | None = None
-        if (file := sqlite_file(url)) is not None:
-            self._file = _File(file)
+        if self.file is not None:
+            self._file = _File(self.file)
             self._file.ready()
         self._engine = _engine(parsed, self._sqlite)
         self._durable = self._engine.execution_options(pipeline="durable")

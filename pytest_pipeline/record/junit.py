@@ -106,7 +106,7 @@ IN_PART = ", in part"
 REPORT = "report"
 """Name of the fact about an attempt that holds what pytest reported of it; no property, for JUnit has it anyway."""
 
-NO_PROPERTIES = frozenset({REPORT, ITEMS, "options", "selection", "tasks", "conditions"})
+NO_PROPERTIES = frozenset({REPORT, ITEMS, "options", "selection", "tasks", "conditions", "forge_id"})
 """What is kept for records made again, and to resume and compare sessions."""
 
 _SHARED = ("agent", "base_commit")  # what a session says holds for a task that did not get to say it

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 
 from pytest_pipeline.errors import FailureKind, StoreError
@@ -58,6 +59,11 @@ class Store:
     def where(self) -> str:
         """The file, or the URL without its password."""
         return self._database.where
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database; None: it lies elsewhere, or in memory."""
+        return self._database.file
 
     @property
     def spans_machines(self) -> bool:

@@ -113,7 +113,7 @@ class Gallery:
         return stand(session, store.runs(session.id), store.cost(session.id), alive=self._lives(session))
 
     def _lives(self, session: SessionRecord) -> bool:
-        return session.finished is None and is_alive(self._state, session.id)
+        return session.finished is None and is_alive(self._state, session.id, self._store().file)
 
     def _picture(self, session: SessionRecord) -> Picture:
         alive = self._lives(session)

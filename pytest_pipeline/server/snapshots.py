@@ -144,7 +144,7 @@ class Reader:
 
     def _is_worked_on(self, session: str) -> bool:
         """Whether somebody has resumed the session from a command line of their own."""
-        return is_alive(self._state, session)
+        return is_alive(self._state, session, self._store().file)
 
 
 def status_of(alive: bool, launch: Launch | None, session: SessionRecord | None, message: str) -> Status:

@@ -130,12 +130,12 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def told(project: Project) -> Iterator[Told]:
     """A session that is under way, held by this process as its pytest would."""
-    from pytest_pipeline.execution.layout import Layout
+    from pytest_pipeline.execution.alive import session_lock
     from pytest_pipeline.host.locking import Lock
 
-    lock = Lock.take(Layout(project.state, "S", project.state).session_lock)
-    assert lock is not None
     with Store.open(project.url) as store:
+        lock = Lock.take(session_lock(project.state, "S", store.file))
+        assert lock is not None
         store.open_session(SessionRecord("S", now(), 3, 3, {"agent": "reference", **selection("S")}))
         yield Told(store, "S")
     lock.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -14,7 +15,7 @@ from tests.e2e.kill_points import MOMENTS, STEPS, cells
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc for what is left")
 ROOT = Path(__file__).parents[2]
-SECONDS = 3600
+SECONDS = 3 * 3600
 
 
 def matrix(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -38,10 +39,26 @@ def chosen(name: str, number: int) -> tuple[str, ...]:
 
 @pytest.mark.parametrize(("name", "number"), [("alone", 3), ("-n 2", 1)])
 def test_whoever_dies_a_session_that_is_taken_up_ends_as_an_undisturbed_one(name: str, number: int) -> None:
-    done = matrix(*chosen(name, number))
+    arguments = chosen(name, number)
+    done = matrix(*arguments)
 
-    assert done.returncode == 0, f"PIPELINE_KILL_SEED={chosen(name, number)[-3]}\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"kill_matrix {shlex.join(arguments)}\n{done.stdout}{done.stderr}"
     assert " cells, 0 not as they must be" in done.stdout
+
+
+@pytest.mark.parametrize("whole", ["", "1"])
+def test_a_matrix_that_fails_tells_its_table_and_how_to_run_it_again(
+    whole: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIPELINE_KILL_SEED", "7")
+    monkeypatch.setenv("PIPELINE_KILL_MATRIX", whole)
+    monkeypatch.setattr(f"{__name__}.matrix", lambda *told: subprocess.CompletedProcess(told, 1, "a table", "a reason"))
+
+    with pytest.raises(AssertionError) as failed:
+        test_whoever_dies_a_session_that_is_taken_up_ends_as_an_undisturbed_one("-n 2", 1)
+
+    again = "kill_matrix --only '-n 2'" + ("" if whole else " --seed 7 --cells 1")
+    assert str(failed.value).startswith(f"{again}\n  a tablea reason")
 
 
 def test_every_step_is_met_at_every_moment_and_every_name_once() -> None:

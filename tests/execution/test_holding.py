@@ -15,6 +15,7 @@ from socket import gethostname
 import pytest
 
 from pytest_pipeline.errors import HostError, SettingsError
+from pytest_pipeline.execution.alive import is_alive, session_lock
 from pytest_pipeline.execution.holding import (
     DYING_SECONDS,
     Held,
@@ -25,6 +26,7 @@ from pytest_pipeline.execution.holding import (
     sweep_scratch,
 )
 from pytest_pipeline.execution.layout import Layout
+from pytest_pipeline.record.database import sqlite_file
 from pytest_pipeline.record.model import Invocation, SessionRecord
 from pytest_pipeline.record.store import Store
 from tests.execution.test_resuming import START
@@ -33,9 +35,11 @@ from tests.host.conftest import until
 _HOLDER = """
 import sys, time
 from pathlib import Path
+from pytest_pipeline.execution.alive import workers_lock
 from pytest_pipeline.execution.holding import hold_session
 from pytest_pipeline.execution.layout import Layout
 from pytest_pipeline.host.locking import Lock
+from pytest_pipeline.record.database import sqlite_file
 from pytest_pipeline.record.store import Store
 
 layout = Layout(Path(sys.argv[1]), "s", Path(sys.argv[1]))
@@ -43,7 +47,7 @@ if sys.argv[2] == "controller":
     held = hold_session(layout, Store.open(layout.store_url))
     held.workers.close()
 else:
-    held = Lock.take(layout.workers_lock, shared=True)
+    held = Lock.take(workers_lock(layout.state, "s", sqlite_file(layout.store_url)), shared=True)
 print("held", flush=True)
 time.sleep(600)
 """
@@ -90,12 +94,13 @@ def test_a_second_one_is_refused_in_one_sentence_that_names_the_first(layout: La
 
 def test_what_a_lock_file_says_holds_nobody_off(layout: Layout) -> None:
     """Its process may be gone, and its number another one's."""
-    layout.session_lock.parent.mkdir(parents=True)
-    layout.session_lock.write_text(f"process {os.getpid()} on {gethostname()}, and a longer text than the next one")
+    lock = session_lock(layout.state, "s", sqlite_file(layout.store_url))
+    lock.parent.mkdir(parents=True)
+    lock.write_text(f"process {os.getpid()} on {gethostname()}, and a longer text than the next one")
 
     held = hold(layout)
 
-    assert layout.session_lock.read_text() == f"process {os.getpid()} on {gethostname()}"
+    assert lock.read_text() == f"process {os.getpid()} on {gethostname()}"
     held.close()
 
 
@@ -104,6 +109,38 @@ def test_another_session_is_another_lock(layout: Layout) -> None:
     first, second = hold(layout), hold(other)
     first.close()
     second.close()
+
+
+@pytest.mark.parametrize("name", ["state.db", "shared.db"])
+def test_whoever_uses_the_same_file_as_the_store_meets_there_whatever_the_state_directory_is(
+    tmp_path: Path, name: str
+) -> None:
+    here, there = (Layout(tmp_path / state, "s", tmp_path) for state in ("one", "two"))
+    (tmp_path / "link.db").symlink_to(tmp_path / "one" / name)
+    with (
+        Store.open(f"sqlite:///{tmp_path}/one/{name}") as store,
+        Store.open(f"sqlite:///{tmp_path}/link.db") as same,
+    ):
+        held = hold_session(here, store)
+        assert not is_alive(here.state, "t", store.file)
+        for layout in (here, there):
+            assert is_alive(layout.state, "s", same.file)
+            with pytest.raises(SettingsError, match="Session s is being worked on by"):
+                hold_session(layout, same)
+        held.session.close()
+        with pytest.raises(SettingsError, match="Workers of session s still run"):
+            hold_session(there, same, patience=0)
+        held.workers.close()
+        assert not is_alive(there.state, "s", same.file)
+        hold_session(there, same, patience=0).close()
+
+
+def test_other_stores_in_one_directory_do_not_know_one_another(tmp_path: Path) -> None:
+    layout = Layout(tmp_path, "s", tmp_path)
+    with Store.open(layout.store_url) as store, Store.open(f"sqlite:///{tmp_path}/other.db") as other:
+        held = hold_session(layout, store)
+        hold_session(layout, other).close()
+        held.close()
 
 
 def test_workers_whose_controller_is_gone_are_waited_for(layout: Layout) -> None:
@@ -172,6 +209,15 @@ def test_a_worker_of_a_controller_that_is_gone_does_not_join_the_next_one(layout
 # On several machines
 
 
+def told(layout: Layout, store: Store) -> str:
+    """What becomes of holding the session; a server frees locks a moment after their connection has ended."""
+    try:
+        hold_session(layout, store, patience=0).close()
+    except SettingsError as refused:
+        return str(refused)
+    return "held"
+
+
 def test_a_shared_store_lets_one_machine_at_a_time_work_on_a_session(tmp_path: Path, postgres_url: str) -> None:
     here, there = (Layout(tmp_path / name, "s", tmp_path / name / "scratch") for name in ("here", "there"))
     with Store.open(postgres_url) as store, Store.open(postgres_url) as other:
@@ -182,10 +228,9 @@ def test_a_shared_store_lets_one_machine_at_a_time_work_on_a_session(tmp_path: P
             hold_session(there, other)
         guest = join_workers(there, other, opener_of(str(here.scratch)))
         held.session.close()
-        with pytest.raises(SettingsError, match="Workers of session s still run"):
-            hold_session(there, other, patience=0)
+        until(lambda: told(there, other).startswith("Workers of session s still run"))
         guest.close()
-        hold_session(there, other, patience=0).close()
+        until(lambda: told(there, other) == "held")
 
 
 # What they left

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from pathlib import Path, PurePosixPath
 
@@ -82,3 +84,18 @@ def test_a_state_directory_that_cannot_be_made_is_told_with_what_to_do(tmp_path:
 
     with pytest.raises(HostError, match=r"file.* cannot be made: .*pipeline_state_dir"):
         Layout.create(tmp_path / "file/state", "S")
+
+
+def test_a_full_disk_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails while it writes does not say which file it was."""
+    layout = Layout(tmp_path / "state", "S", tmp_path)
+
+    def full(*_arguments: object, **_named: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+
+    with pytest.raises(HostError, match=f"The directory {layout.state} cannot be made: No space left on device"):
+        Layout.create(layout.state, "S")
+    with pytest.raises(HostError, match=f"The directory {tmp_path}/gw0 cannot be made: No space left on device"):
+        layout.of_worker("gw0")

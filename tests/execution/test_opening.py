@@ -6,9 +6,10 @@ import sqlite3
 
 import pytest
 
-from pytest_pipeline.errors import PipelineError, SettingsError, StoreError
+from pytest_pipeline.errors import ForgeError, PipelineError, SettingsError, StoreError
 from pytest_pipeline.plans.reader import parse_plan
 from pytest_pipeline.record import schema
+from pytest_pipeline.record.junit import NO_PROPERTIES, SESSION_FACTS
 from pytest_pipeline.record.store import Store
 from tests.e2e.world import plan, task
 from tests.execution.stage import Stage
@@ -25,6 +26,8 @@ def test_an_open_session_is_in_the_store_with_its_facts(stage: Stage) -> None:
     assert session.facts["forge"] == "local"
     assert session.facts["repository"] == "project"
     assert session.facts["base_commit"] == pipeline.base
+    assert len(session.facts["forge_id"]) == 16
+    assert session.facts.keys() <= SESSION_FACTS.keys() | NO_PROPERTIES, "what JUnit tells is documented"
 
 
 def test_two_sessions_have_two_names_and_one_store(stage: Stage) -> None:
@@ -58,6 +61,20 @@ def test_a_store_of_a_newer_program_is_refused_and_nothing_is_left(stage: Stage)
         connection.execute(f"UPDATE {schema.store.name} SET version = 999")
 
     with pytest.raises(StoreError, match="Update pytest-pipeline"):
+        stage.open(PLAN)
+
+    assert list(stage.temporary.iterdir()) == []
+
+
+def test_a_damaged_forge_is_told_before_any_agent_starts_and_nothing_is_left(stage: Stage) -> None:
+    ledger = stage.path / ".pipeline/forge.db"
+    stage.open(PLAN)
+    stage.close()
+    ledger.write_bytes(ledger.read_bytes()[:4096] + b"\0" * 4096 + ledger.read_bytes()[8192:])
+
+    with pytest.raises(
+        ForgeError, match=r"The local forge cannot read or write its pull requests: the file is damaged\. Look"
+    ):
         stage.open(PLAN)
 
     assert list(stage.temporary.iterdir()) == []

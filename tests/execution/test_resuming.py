@@ -12,6 +12,7 @@ import pytest
 
 from pytest_pipeline.errors import FailureKind, ForgeError, PipelineError, SettingsError
 from pytest_pipeline.execution import opening
+from pytest_pipeline.execution.layout import store_url
 from pytest_pipeline.execution.pipeline import Pipeline
 from pytest_pipeline.execution.resuming import (
     HARMLESS,
@@ -296,18 +297,39 @@ def test_another_plan_is_refused(stage: Stage) -> None:
     [
         ("selection", "other items were selected"),
         ("forge", "its pull requests live on another forge"),
+        ("forge_id", "its pull requests live on another embedded forge"),
         ("repository", "its repository was another one"),
         ("base_commit", "its runs started from another commit"),
         ("agent", "its agent was another one"),
     ],
 )
 def test_other_work_is_refused(name: str, message: str) -> None:
-    facts = dict.fromkeys(("plans", "selection", "forge", "repository", "base_commit", "agent"), "before")
+    facts = dict.fromkeys(("plans", "selection", "forge", "forge_id", "repository", "base_commit", "agent"), "before")
     record = SessionRecord("s", START, 1, 1, facts)
     refuse_other_work(record, facts)
 
     with pytest.raises(SettingsError, match=rf"cannot be resumed like this: {message} \(before; now another\)"):
         refuse_other_work(record, {**facts, name: "another"})
+
+
+def test_what_an_older_version_did_not_write_is_not_compared() -> None:
+    refuse_other_work(SessionRecord("s", START, 1, 1, {}), {"forge_id": "now"})
+
+
+def test_another_state_directory_with_the_same_store_neither_takes_part_nor_takes_over(stage: Stage) -> None:
+    """Its embedded forge would be another one."""
+    there = {"state_dir": "other", "store": store_url(stage.path / ".pipeline")}
+    alive = stage.open(PLAN)
+    with pytest.raises(SettingsError, match=f"Session {alive.session} is being worked on by process"):
+        stage.resume(PLAN, **there)
+    stage.kill(alive)
+
+    with pytest.raises(SettingsError, match=r"another embedded forge \(\w+; now \w+\). Name its state directory"):
+        stage.resume(PLAN, **there)
+
+    (stage.path / ".pipeline").rename(stage.path / "moved")
+    moved = stage.resume(PLAN, state_dir="moved").pipeline
+    assert len(moved.store.invocations(alive.session)) == 2, "those that were refused did not take part"
 
 
 def test_what_may_be_another_is_noted_and_recorded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

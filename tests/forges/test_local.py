@@ -473,6 +473,23 @@ def test_a_ledger_that_is_none_is_told_as_an_error_of_the_forge(world: World) ->
         world.forge.find_pull_request("work")
 
 
+@pytest.mark.parametrize("damaged", [b"no database" * 100, b"\0" * 4096], ids=["all of it", "a page in it"])
+def test_a_damaged_ledger_does_not_say_whose_it_is(world: World, damaged: bytes) -> None:
+    world.open("work", {"new": "1"})
+    ledger = world.root.with_suffix(".db")
+    ledger.write_bytes((ledger.read_bytes()[:4096] if damaged[:1] == b"\0" else b"") + damaged)
+    with pytest.raises(ForgeError, match="cannot read or write its pull requests"):
+        world.forge.identity()
+
+
+def test_a_forge_is_told_from_others_and_known_where_it_was_moved_to(tmp_path: Path) -> None:
+    one, other = LocalForge(tmp_path / "one.git"), LocalForge(tmp_path / "other.git")
+    known = one.identity()
+    (tmp_path / "one.db").rename(tmp_path / "moved.db")
+
+    assert LocalForge(tmp_path / "moved.git").identity() == known != other.identity()
+
+
 def test_no_path_of_the_machine_is_kept(world: World, tmp_path: Path) -> None:
     merged = world.merge(world.open("work", {"new": "1"}))
     assert str(tmp_path) not in repr(merged)

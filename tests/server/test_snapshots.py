@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_pipeline.execution.layout import Layout
-from pytest_pipeline.host.locking import Lock
+from pytest_pipeline.execution.alive import session_lock
+from pytest_pipeline.host.locking import Lock, held
 from pytest_pipeline.record.model import SessionRecord
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.server.books import Execution, Launch
+from pytest_pipeline.server.galleries import Gallery
 from pytest_pipeline.server.shapes import Status
 from pytest_pipeline.server.snapshots import Reader, Snapshot, Snapshots, Standing, status_of
 from tests.record.conftest import at
@@ -55,11 +56,25 @@ def test_a_session_that_somebody_resumed_by_hand_is_executing(project: Project) 
     with telling(project, execution, "S") as told:
         reader = Reader(project.book, project.processes, lambda: told.store, project.state)
         assert reader.standing(execution).status is Status.INTERRUPTED
-        lock = Lock.take(Layout(project.state, "S", project.state).session_lock, "by hand")
+        lock = Lock.take(session_lock(project.state, "S", told.store.file), "by hand")
         assert lock is not None
         assert reader.standing(execution).status is Status.EXECUTING
         lock.close()
         assert reader.standing(execution).status is Status.INTERRUPTED
+
+
+def test_a_session_lives_although_whoever_carries_it_on_has_another_state_directory(
+    project: Project, tmp_path: Path
+) -> None:
+    execution = project.execution()
+    with Store.open(f"sqlite:///{tmp_path}/shared.db") as store:
+        store.open_session(SessionRecord("S", at(0), 1, 1, {"execution": execution.id}))
+        reader = Reader(project.book, project.processes, lambda: store, project.state)
+        gallery = Gallery(lambda: store, project.state, project.path, str, 0)
+        with held(session_lock(tmp_path / "theirs", "S", store.file)):
+            assert reader.standing(execution).status is Status.EXECUTING
+            assert "running" in gallery.sessions(1)
+        assert "running" not in gallery.sessions(1)
 
 
 def test_the_session_of_an_execution_is_its_own(project: Project) -> None:
