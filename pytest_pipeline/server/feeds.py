@@ -35,8 +35,7 @@ class _Channel:
     """What the listeners to one execution share.
 
     Args:
-        start: where the poll has begun.
-        cursor: how far it has come.
+        cursor: how far the poll has come; from the beginning, for what a listener says of itself is its own affair.
         first: number of the oldest event in the window.
         window: the newest events.
         status: the newest status as JSON.
@@ -45,8 +44,7 @@ class _Channel:
         turn: replaced and set at each poll that has found something.
     """
 
-    start: Cursor
-    cursor: Cursor
+    cursor: Cursor = field(default_factory=Cursor)
     listeners: int = 0
     first: int = 0
     window: deque[Event] = field(default_factory=deque)
@@ -80,7 +78,7 @@ class _Channel:
 
 @dataclass
 class _Listener:
-    """One who listens: what it was told, how far it has seen the window (-1: not at all), and the last status."""
+    """One who listens: what it was told, how far it has seen the window, and the last status."""
 
     cursor: Cursor
     seen: int = 0
@@ -142,7 +140,7 @@ class Feeds:
             cursor: what the listener was told before.
         """
         self.free -= 1
-        channel = self._joined(execution, cursor)
+        channel = self._joined(execution)
         try:
             async for each in self._told(execution, _Listener(cursor), channel):
                 yield each
@@ -151,8 +149,6 @@ class Feeds:
             self._left(execution, channel)
 
     async def _told(self, execution: Execution, listener: _Listener, channel: _Channel) -> AsyncIterator[bytes]:
-        if listener.cursor != channel.start:
-            listener.seen = -1
         while True:
             turn = channel.turn
             if listener.seen < channel.first:  # it was told less than the window holds
@@ -202,10 +198,10 @@ class Feeds:
 
     # The poll
 
-    def _joined(self, execution: Execution, cursor: Cursor) -> _Channel:
+    def _joined(self, execution: Execution) -> _Channel:
         channel = self._channels.get(execution.id)
         if channel is None or channel.ended or channel.failed:
-            channel = self._channels[execution.id] = _Channel(cursor, cursor)
+            channel = self._channels[execution.id] = _Channel()
             channel.task = asyncio.create_task(self._poll(execution, channel))
         channel.listeners += 1
         return channel
@@ -213,7 +209,7 @@ class Feeds:
     def _left(self, execution: Execution, channel: _Channel) -> None:
         channel.listeners -= 1
         if not channel.listeners:
-            if channel.task is not None:
+            if channel.task is not None and not channel.task.done():  # else asyncio would not tell why it failed
                 channel.task.cancel()
             if self._channels.get(execution.id) is channel:
                 del self._channels[execution.id]
@@ -227,6 +223,10 @@ class Feeds:
                 await asyncio.sleep(self._snapshots.interval)
         except PipelineError as error:
             channel.failed = json.dumps({"detail": self._mask(str(error))})
+        except Exception:
+            channel.failed = json.dumps({"detail": "The server cannot go on telling. Its output says why."})
+            raise  # asyncio tells it, as of any task
+        finally:
             channel.wake()
 
     async def _look(self, execution: Execution, channel: _Channel) -> None:
