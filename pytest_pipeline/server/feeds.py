@@ -218,8 +218,8 @@ class Feeds:
         """Read what is new, once for all, until nothing more will come."""
         try:
             while not channel.ended:
-                await self._look(execution, channel)
-                channel.wake()
+                if await self._look(execution, channel):
+                    channel.wake()
                 await asyncio.sleep(self._snapshots.interval)
         except PipelineError as error:
             channel.failed = json.dumps({"detail": self._mask(str(error))})
@@ -229,11 +229,13 @@ class Feeds:
         finally:
             channel.wake()
 
-    async def _look(self, execution: Execution, channel: _Channel) -> None:
+    async def _look(self, execution: Execution, channel: _Channel) -> bool:
+        """Whether there is anything new."""
         snapshot = await self._snapshots.of(execution)
-        more = True
+        before, more = (channel.last, channel.status), True
         while more:
             channel.cursor, events, more = await self._page(snapshot, channel.cursor)
             channel.add(events)
         channel.status = self._status(snapshot)
         channel.ended = snapshot.standing.status in _ENDED
+        return channel.ended or before != (channel.last, channel.status)

@@ -349,7 +349,7 @@ def test_a_silent_stream_says_that_it_is_still_there(project: Project) -> None:
     execution = project.execution()
     project.processes.start(execution, is_new=False, arguments=())
     with (
-        serving(project.place(keep_alive=0.05)) as client,
+        serving(project.place(keep_alive=0.2)) as client,  # longer than from one look at the store to the next
         client.stream("GET", f"{API}/{execution.id}/events") as answer,
     ):
         text = ""
