@@ -5,6 +5,7 @@ A request that is turned away has reached nothing: no route, no file, no store.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -42,12 +43,14 @@ class Bounds:
 
     Args:
         body: bytes of a request.
+        seconds: how long they may take to come.
         requests: how often an address may ask.
         changes: how often it may start, cancel or resume.
         failures: how often it may come without the right token.
     """
 
     body: int = 64 * 1024
+    seconds: float = 30.0
     requests: Rate = field(default_factory=lambda: Rate(1000, 2000))
     changes: Rate = field(default_factory=lambda: Rate(2, 20))
     failures: Rate = field(default_factory=lambda: Rate(0.5, 10))
@@ -68,6 +71,7 @@ class Guard:
         self._token = token
         self._hosts = hosts
         self._body = bounds.body
+        self._seconds = bounds.seconds
         self._requests = Buckets(bounds.requests)
         self._changes = Buckets(bounds.changes)
         self._failures = Buckets(bounds.failures)
@@ -81,12 +85,20 @@ class Guard:
         send = self._counting(scope, _with_headers(send))
         refusal = self._refusal(scope)
         if refusal is None:
-            body = await _read(receive, self._body)
-            if body is not None:
+            body = await self._read(receive)
+            if isinstance(body, bytes):
                 await self._app(scope, _replayed(body, receive), send)
                 return
-            refusal = self._too_large()
+            refusal = body
         await _answer(send, refusal)
+
+    async def _read(self, receive: Receive) -> bytes | _Refusal:
+        """The whole body, or why it is not taken."""
+        try:
+            body = await asyncio.wait_for(_read(receive, self._body), self._seconds)
+        except asyncio.TimeoutError:
+            return _Refusal(408, f"The request did not come within {self._seconds:g} s. Send it faster.")
+        return self._too_large() if body is None else body
 
     def _counting(self, scope: Scope, send: Send) -> Send:
         """Counts wrong tokens that came by the form."""
@@ -206,6 +218,17 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return sending
+
+
+async def refused(send: Send, status: int, detail: str) -> None:
+    """Answer as the guard does.
+
+    Args:
+        send: sends.
+        status: of the answer.
+        detail: why, as sentences.
+    """
+    await _answer(_with_headers(send), _Refusal(status, detail))
 
 
 async def _answer(send: Send, refusal: _Refusal) -> None:
