@@ -23,7 +23,7 @@ _UNAVAILABLE = 503
 _MEANINGS = {
     400: "What was asked for cannot be done; `messages` has every reason.",
     401: "The token is missing or wrong.",
-    403: "The plan does not lie below a root of plans.",
+    403: "The plan does not lie below a root of plans, or a page of another origin has asked.",
     404: "There is no such thing.",
     408: "The request took too long to come.",
     409: "Not now: the execution runs, or does not run any more.",

@@ -6,7 +6,7 @@ The cookie opens pages and nothing else: no request that changes anything, which
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs
 
 from pytest_pipeline.server.tokens import ApiToken
@@ -17,11 +17,18 @@ LOGIN = "/login"
 OPEN_FILES = frozenset({"/static/page.css", "/static/page.js"})
 """What the page needs on which the token is asked for."""
 
+Headers = Sequence[tuple[bytes, bytes]]
+"""Of a request: names, in small letters, with values."""
+
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
 }
-"""Headers of every page: only files of ours, and no script in the page itself."""
+"""Headers of every page: only files of ours, and no script in the page itself.
+
+Were a page to send no referrer at all, its form would be of no origin (Fetch, "append a request Origin header").
+"""
 
 _PAGES = re.compile(r"/|/sessions/.*")
 _VALUE = re.compile(rf"(?:^|;) *{COOKIE}=([0-9a-f]{{64}}) *(?:;|$)")
@@ -37,6 +44,20 @@ def opens(token: ApiToken, cookies: bytes | None) -> bool:
     """Whether a ``Cookie`` header holds the cookie of this token."""
     found = _VALUE.search((cookies or b"").decode("latin-1"))
     return token.opens_as_cookie(found[1] if found else "")
+
+
+def is_foreign(headers: Headers, host: bytes) -> bool:
+    """Whether a page of another origin has a browser ask; programs say nothing of that kind.
+
+    Args:
+        headers: of the request.
+        host: what it asks for.
+    """
+    told = dict(headers)
+    site, origin = told.get(b"sec-fetch-site"), told.get(b"origin")
+    if site is not None:  # no page can forge it
+        return site not in (b"same-origin", b"none")
+    return origin is not None and origin.partition(b"://")[2].lower() != host.lower()
 
 
 def set_cookie(token: ApiToken) -> str:

@@ -48,7 +48,7 @@ def serve(
 
 
 def configuration(app: object) -> uvicorn.Config:
-    """How uvicorn serves: its own parser with bounded headers and patience, no log of requests, nobody's headers believed."""
+    """How uvicorn serves: its own parser with bounded headers and patience, no log, nobody's headers believed."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type] # uvicorn has types of its own for what starlette has
         http=Connection,

@@ -94,8 +94,15 @@ def test_who_gives_wrong_tokens_has_to_wait(project: Project) -> None:
     with serving(project.place(bounds=Bounds(failures=Rate(0.01, 2)))) as client:
         codes = [httpx.post(f"{client.base_url}/login", data={"token": "wrong"}).status_code for _ in range(4)]
         assert codes == [401, 401, 429, 429]
-        assert httpx.get(f"{client.base_url}/").status_code == 429
-        assert client.get("/").status_code == 200
+
+
+def test_who_gives_the_right_token_never_has_to_wait(project: Project) -> None:
+    with serving(project.place(bounds=Bounds(failures=Rate(0.01, 1)))) as client:
+        answers = [httpx.post(f"{client.base_url}/login", data={"token": each}) for each in ("wrong", "wrong", TOKEN)]
+        assert [each.status_code for each in answers] == [401, 429, 303]
+        assert 0 < int(answers[1].headers["retry-after"]) <= 100
+        assert "Wait" in answers[1].text
+        assert httpx.get(f"{client.base_url}/").status_code == 401
 
 
 def test_a_form_is_read_only_as_far_as_a_token_is_long() -> None:
