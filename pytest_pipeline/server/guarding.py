@@ -150,10 +150,10 @@ class Guard:
         path, address = str(scope["path"]), _address(scope)
         if (refusal := _spent(address, self._strangers)) is not None or path in OPEN_PATHS:
             return refusal
-        if path == browsers.LOGIN and scope["method"] == "POST":
+        if path == browsers.LOGIN and scope["method"] in ("GET", "HEAD", "POST"):
             return None  # the form brings the token; a wrong one is counted when it is answered
         if _looks(scope) and browsers.is_page(path) and not _values(headers, b"authorization"):
-            return _Refusal(401, "", page=login_page(wrong=False))
+            return _Refusal(401, "", page=login_page(wrong=False, to=_asked(scope)))
         if (refusal := _spent(address, self._failures)) is not None:
             return refusal
         detail = "The token is missing or wrong. Send the header `Authorization: Bearer TOKEN`."
@@ -198,6 +198,12 @@ def _address(scope: Scope) -> str:
 
 def _looks(scope: Scope) -> bool:
     return scope["method"] in ("GET", "HEAD")
+
+
+def _asked(scope: Scope) -> str:
+    """The address as the browser wrote it."""
+    query = bytes(scope["query_string"])
+    return browsers.local((bytes(scope["raw_path"]) + (b"?" + query if query else b"")).decode("latin-1"))
 
 
 def _values(headers: Headers, wanted: bytes) -> list[bytes]:

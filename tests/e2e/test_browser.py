@@ -187,6 +187,21 @@ def test_a_server_that_is_gone_is_told_and_not_an_error(window: Window, project:
     window.wrong[:] = [each for each in window.wrong if "ERR_CONNECTION" not in each]  # what the browser says itself
 
 
+def test_who_asks_for_the_interface_gives_the_token_and_reads_of_it(window: Window, client: httpx.Client) -> None:
+    page = window.page
+    page.goto(f"{client.base_url}/docs")
+    window.wrong.clear()  # the browser tells of the 401 that brought the form
+    page.get_by_label("Token").fill(TOKEN)
+    page.get_by_role("button", name="Open").click()
+    expect(page.get_by_role("heading", name="POST /api/v1/autonomous/start")).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.querySelector('section')).borderTopStyle") == "solid"
+    assert page.evaluate(UNNAMED) == []
+    page.get_by_role("link", name="Sessions").click()
+    page.get_by_role("link", name="The interface for programs").click()
+    page.get_by_role("link", name="/openapi.json").click()
+    expect(page.get_by_text('"openapi":"3.')).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_page_can_be_read_and_reached_whatever_the_screen(

@@ -168,6 +168,7 @@ def test_a_report_needs_nothing_else_and_runs_only_our_own_script(drawn: Picture
     page = whole(drawn)
     assert not page.all("link")
     assert not page.all("img")
+    assert not [each["href"] for each in page.all("a") if str(each["href"]).startswith("/")]
     assert all("src" not in each for each in page.all("script"))
     [policy] = [each["content"] for each in page.all("meta") if each.get("http-equiv") == "Content-Security-Policy"]
     for text in (pages.style(), pages.script()):
@@ -200,7 +201,7 @@ def test_a_cost_that_nobody_told_is_unknown(drawn: Picture) -> None:
 
 def test_the_list_tells_each_session_and_leads_to_it() -> None:
     page = Reader(pages.sessions_page([stand(SESSION, RUNS, Decimal("1.5"), alive=False)], at(90), "/?page=2"))
-    assert [each["href"] for each in page.all("a")][2:] == ["/sessions/S", "/?page=2"]
+    assert [each["href"] for each in page.all("a")][2:] == ["/sessions/S", "/?page=2", "/docs"]
     text = " ".join(page.texts)
     assert "unfinished" in text
     assert "0 of 3" in text
