@@ -14,6 +14,7 @@ from pathlib import Path
 from starlette.concurrency import run_in_threadpool
 
 from pytest_pipeline.execution.alive import is_alive
+from pytest_pipeline.record.database import sqlite_file
 from pytest_pipeline.record.model import RunRecord, SessionRecord, TaskRunRecord
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.server.books import Book, Execution, Launch, errors_of
@@ -57,7 +58,7 @@ class Snapshot:
 
 
 class StoreDoor:
-    """The store, opened when it is first needed, and again after it could not be.
+    """The store, opened when it is first needed, and again after it could not be, or when its file is another one.
 
     Args:
         url: an SQLAlchemy URL.
@@ -65,7 +66,9 @@ class StoreDoor:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._file = sqlite_file(url)
         self._store: Store | None = None
+        self._opened: tuple[int, int] | None = None
         self._opening = threading.Lock()
 
     def __call__(self) -> Store:
@@ -75,16 +78,32 @@ class StoreDoor:
             StoreError: it cannot be opened.
         """
         with self._opening:
+            if (
+                self._store is not None and self._identity() != self._opened
+            ):  # what is open tells of a file that is gone
+                self._shut()
             if self._store is None:
                 self._store = Store.open(self.url)
+                self._opened = self._identity()
             return self._store
 
     def close(self) -> None:
         """Close it where it is open."""
         with self._opening:
-            if self._store is not None:
-                self._store.close()
-                self._store = None
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Device and inode of the file; None: there is none."""
+        try:
+            found = self._file.stat() if self._file is not None else None
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino) if found is not None else None
 
 
 class Reader:
@@ -124,7 +143,9 @@ class Reader:
         """
         alive = self._processes.alive(execution)  # before the store: what ends meanwhile has written its end by then
         launch, known = self._book.last_launch(execution.id), self.session_of(execution)
-        session = self._store().session(known) if known is not None else None
+        session = self._store().find_session(known) if known is not None else None
+        if session is None:
+            self._sessions.pop(execution.id, None)  # it was in a store that is gone
         if session is not None and session.finished is None and not alive:
             alive = self._is_worked_on(session.id)
         message = errors_of(launch) if launch is not None and not alive else ""
