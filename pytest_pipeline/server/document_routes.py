@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from pytest_pipeline.record.model import TaskRunRecord
 from pytest_pipeline.server.answering import errors, known
 from pytest_pipeline.server.describing import page
+from pytest_pipeline.server.masking import masked_xml
 from pytest_pipeline.server.read_routes import Run
 from pytest_pipeline.server.services import Services
 from pytest_pipeline.server.snapshots import Snapshot
@@ -44,7 +45,7 @@ def document_routes(services: Services) -> APIRouter:
             )
         async with services.records:
             made = await run_in_threadpool(_record, services, standing.session.id)
-        return Response(services.mask(made), media_type="application/xml")
+        return Response(masked_xml(made, services.mask), media_type="application/xml")
 
     @router.get(
         "/api/v1/autonomous/{execution_id}/transcripts/{task}",

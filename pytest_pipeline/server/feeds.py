@@ -15,6 +15,7 @@ from pytest_pipeline.errors import PipelineError
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.server.books import Execution
 from pytest_pipeline.server.following import Cursor, Event, events_of, rendered
+from pytest_pipeline.server.masking import Mask
 from pytest_pipeline.server.shapes import Status
 from pytest_pipeline.server.snapshots import Snapshot, Snapshots
 
@@ -26,8 +27,6 @@ _WINDOW = 4096
 """Events that are kept for listeners who are slow; who is slower reads them from the store."""
 
 _ENDED = (Status.COMPLETE, Status.FAILED, Status.INTERRUPTED)
-
-Mask = Callable[[str], str]
 
 
 @dataclass
@@ -190,10 +189,10 @@ class Feeds:
     def _read(self, session: str, cursor: Cursor) -> tuple[Cursor, list[Event], bool]:
         rows = self._store().steps_after(session, cursor.row, unended=cursor.unended, most=_PAGE)
         events = []
-        for event in (event for row in rows for event in events_of(*row)):
+        for event in (event for row in rows for event in events_of(*row, self._mask)):
             if (told := cursor.advance(event.row, ended=event.ended)) is not None:
                 cursor = told
-                events.append(Event(event.row, event.ended, self._mask(event.data)))
+                events.append(event)
         return cursor, events, len(rows) == _PAGE
 
     # The poll
