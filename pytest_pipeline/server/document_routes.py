@@ -11,6 +11,8 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from pytest_pipeline.execution.layout import Layout
+from pytest_pipeline.execution.material import Shelf
 from pytest_pipeline.record.model import TaskRunRecord
 from pytest_pipeline.server.answering import errors, known
 from pytest_pipeline.server.describing import page
@@ -96,24 +98,16 @@ def _transcript(
 ) -> Path:
     nothing = HTTPException(404, "There is no such transcript. GET .../batches tells which tasks were tried.")
     session = snapshot.standing.session
-    for each in _matching(snapshot, task, run, batch) if session is not None else ():
+    if session is None:
+        raise nothing
+    place = services.place
+    shelf = Shelf.of(place.rootdir, Layout(place.state, session.id, place.state))
+    for each in _matching(snapshot, task, run, batch):
         tries = [one for one in each.attempts if attempt in (None, one.number)]
-        named = tries[-1].properties.get("transcript") if tries else None
-        if named and session is not None:
-            file = _own_file(services, session.id, named)
-            if file is not None:
-                return file
+        file = shelf.file(tries[-1]) if tries else None
+        if file is not None:
+            return file
     raise nothing
-
-
-def _own_file(services: Services, session: str, named: str) -> Path | None:
-    """A transcript of that very session; what an attempt says of itself is data, and may name any file."""
-    own = (services.place.state / "sessions" / session / "transcripts").resolve()
-    try:
-        file = (services.place.rootdir / named).resolve()
-        return file if file.is_relative_to(own) and file.is_file() else None
-    except (OSError, RuntimeError, ValueError):  # a circle of links, or a name that no file system takes
-        return None
 
 
 def _matching(snapshot: Snapshot, task: str, run: int | None, batch: str | None) -> list[TaskRunRecord]:
