@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from pytest_pipeline.execution.alive import is_alive
 from pytest_pipeline.record.database import sqlite_file
 from pytest_pipeline.record.model import RunRecord, SessionRecord, TaskRunRecord
 from pytest_pipeline.record.store import Store
-from pytest_pipeline.server.books import Book, Execution, Launch, errors_of
+from pytest_pipeline.server.books import Book, Execution, Launch, errors_of, silent_since
 from pytest_pipeline.server.processes import Processes
 from pytest_pipeline.server.shapes import Status
 
@@ -37,12 +38,14 @@ class Standing:
         session: its session; None: it has not opened one.
         alive: whether a process carries it on.
         message: why it could not work; empty where nothing is known.
+        ended: when; None: it has not, or that is not known.
     """
 
     status: Status
     session: SessionRecord | None
     alive: bool
     message: str = ""
+    ended: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -148,8 +151,10 @@ class Reader:
             self._sessions.pop(execution.id, None)  # it was in a store that is gone
         if session is not None and session.finished is None and not alive:
             alive = self._is_worked_on(session.id)
-        message = errors_of(launch) if launch is not None and not alive else ""
-        return Standing(status_of(alive, launch, session, message), session, alive, message)
+        gone = launch if not alive else None
+        message = errors_of(gone) if gone is not None else ""
+        ended = session.finished if session is not None else silent_since(gone) if gone is not None else None
+        return Standing(status_of(alive, launch, session, message), session, alive, message, None if alive else ended)
 
     def snapshot(self, execution: Execution) -> Snapshot:
         """All that the store knows of an execution.

@@ -55,6 +55,7 @@ def _resume(services: Services, execution: Execution) -> None:
     standing = services.reader.standing(execution)
     if standing.alive:
         raise HTTPException(409, "The execution runs. Wait until it has ended, or cancel it.")
+    services.desk.check(execution)
     if standing.session is None:  # it never opened one, so there is nothing to take up: it begins
         services.processes.start(execution, is_new=False, arguments=execution.arguments)
         return
