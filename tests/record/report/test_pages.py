@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -224,10 +225,14 @@ def test_times_for_people(seconds: float | None, told: str) -> None:
     assert pages.duration(seconds) == told
 
 
-def test_only_a_session_under_way_is_kept_up_to_date(drawn: Picture) -> None:
+def test_a_session_that_goes_on_or_may_go_on_is_kept_up_to_date(drawn: Picture) -> None:
     ended = SessionRecord("S", at(0), 3, 3, SESSION.facts, at(0) + timedelta(hours=1), 0, False, 1)
-    over = picture(stand(ended, RUNS, Decimal(), alive=False), RUNS, TASKS, alive=False, now=at(90))
-    assert "data-alive" in pages.session_page(drawn)
-    assert "data-alive" in pages.overview(drawn)
-    assert "data-alive" not in pages.session_page(over)
+    over, interrupted, killed = (
+        picture(stand(each, RUNS, Decimal(), alive=False), RUNS, TASKS, alive=False, now=at(90))
+        for each in (ended, replace(ended, exit_code=2), SESSION)
+    )
+    assert 'data-watch="alive"' in pages.session_page(drawn)
+    assert 'data-watch="alive"' in pages.overview(drawn)
+    assert all('data-watch="left"' in pages.session_page(each) for each in (interrupted, killed))
+    assert "data-watch" not in pages.session_page(over)
     assert over.seconds == 3600
