@@ -18,8 +18,12 @@ HEAD_SECONDS = 10.0
 """For a request's line and headers, from the connection or from their first byte."""
 
 
+DEAF_SECONDS = 60.0
+"""For who does not take what is sent."""
+
+
 class Connection(H11Protocol):
-    """One connection: whoever does not say in time what is asked for is hung up on.
+    """One connection: whoever does not say in time what is asked for, or does not take the answer, is hung up on.
 
     What uvicorn answers itself, before the application is asked, has the headers of every other answer.
     """
@@ -36,6 +40,7 @@ class Connection(H11Protocol):
         self._guarded: ASGIApp = self.app
         self.app = self._unless_full
         self._hanging_up: asyncio.TimerHandle | None = None
+        self._giving_up: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Somebody is there."""
@@ -55,7 +60,20 @@ class Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Somebody is gone."""
         self._stop_waiting()
+        if self._giving_up is not None:
+            self._giving_up.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Somebody takes nothing, and much is left to be sent."""
+        super().pause_writing()
+        self._giving_up = self.loop.call_later(DEAF_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It was taken."""
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+        super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
@@ -9,8 +10,12 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
+from pytest_pipeline.server.connections import Connection
 from pytest_pipeline.server.guarding import HEADERS, Bounds
+from pytest_pipeline.server.running import configuration
 from tests.server.serving import API, TOKEN, Project, events, serving
 
 AUTHORIZED = f"Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
@@ -96,6 +101,40 @@ def test_a_body_that_does_not_come_is_not_waited_for(project: Project) -> None:
     with serving(project.place(bounds=Bounds(seconds=0.1))) as client, connected(client) as connection:
         connection.sendall(f"POST {API}/start HTTP/1.1\r\n{AUTHORIZED}Content-Length: 2\r\n\r\n{{".encode())
         assert answer(connection).startswith("HTTP/1.1 408")
+
+
+class Deaf(asyncio.Transport):
+    """Tells when it was given up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given_up = asyncio.Event()
+
+    def abort(self) -> None:
+        self.given_up.set()
+
+
+async def left_alone(*, takes: bool) -> Deaf:
+    """A connection to which much was sent; whether that was taken after a while."""
+    transport, connection = Deaf(), Connection(configuration(nobody), ServerState(), {})
+    connection.connection_made(transport)
+    connection.pause_writing()
+    if takes:
+        connection.resume_writing()
+        await asyncio.sleep(0.05)
+    else:
+        await asyncio.wait_for(transport.given_up.wait(), 30)
+    return transport
+
+
+async def nobody(scope: Scope, receive: Receive, send: Send) -> None:
+    raise AssertionError("it is not asked")
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_who_does_not_take_what_is_sent_is_given_up(monkeypatch: pytest.MonkeyPatch, takes: bool) -> None:
+    monkeypatch.setattr("pytest_pipeline.server.connections.DEAF_SECONDS", 0.01)
+    assert asyncio.run(left_alone(takes=takes)).given_up.is_set() is not takes
 
 
 def test_a_stream_of_events_goes_on(project: Project) -> None:
