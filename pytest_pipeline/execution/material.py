@@ -21,32 +21,44 @@ class Shelf:
 
     Args:
         rootdir: that the paths of transcripts are relative to.
-        state: the state directory; what lies elsewhere is not read.
+        state: the state directory.
+        session: id of the session; transcripts are read from its own directory alone.
         repositories: git directories that may hold the merge commits.
         most: bytes of each text.
     """
 
     rootdir: Path
     state: Path
+    session: str
     repositories: tuple[Path, ...]
     most: int = MOST_BYTES
 
     @classmethod
     def of(cls, rootdir: Path, layout: Layout, most: int = MOST_BYTES) -> Shelf:
         """That of a session."""
-        return cls(rootdir, layout.state, (layout.forge, layout.hosted), most)
+        return cls(rootdir, layout.state, layout.session, (layout.forge, layout.hosted), most)
 
     def transcript(self, attempt: AttemptRecord) -> str:
         """The end of what the agent printed; empty where that is not there any more."""
-        named = attempt.properties.get("transcript", "")
-        path = (self.rootdir / named).resolve()
-        if not named or not path.is_relative_to(self.state.resolve()) or not path.is_file():
+        path = self.file(attempt)
+        if path is None:
             return ""
         with path.open("rb") as file:
             size = path.stat().st_size
             file.seek(max(0, size - self.most))
             text = file.read(self.most).decode("utf-8", "replace")
         return text if size <= self.most else f"[{size - self.most} bytes before this are left out]\n{text}"
+
+    def file(self, attempt: AttemptRecord) -> Path | None:
+        """The transcript of an attempt; what it says of itself is data, and may name any file. None: it names none."""
+        own = self.state / "sessions" / self.session
+        try:
+            path = (self.rootdir / attempt.properties.get("transcript", "")).resolve()
+            inner = path.relative_to(own.resolve()).parts
+            # a worker that shares no directory with the others has one of its own, see Layout.part
+            return path if "transcripts" in inner[:2] and path.is_file() else None
+        except (OSError, RuntimeError, ValueError):  # a circle of links, or a name that no file system takes
+            return None
 
     def diff(self, attempt: AttemptRecord) -> str:
         """What the merge has changed on the commit that it was merged onto; empty where nothing is known of it."""

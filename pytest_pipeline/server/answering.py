@@ -23,8 +23,9 @@ _UNAVAILABLE = 503
 _MEANINGS = {
     400: "What was asked for cannot be done; `messages` has every reason.",
     401: "The token is missing or wrong.",
-    403: "The plan does not lie below a root of plans.",
+    403: "The plan does not lie below a root of plans, or a page of another origin has asked.",
     404: "There is no such thing.",
+    408: "The request took too long to come.",
     409: "Not now: the execution runs, or does not run any more.",
     413: "The request is too large.",
     422: "The request has not the right form.",
@@ -41,7 +42,7 @@ def errors(*codes: int) -> dict[int | str, dict[str, Any]]:
     """
     return {
         code: {"model": ErrorAnswer, "description": _MEANINGS[code]}
-        for code in sorted({400, 401, 413, 422, 429, 503, *codes})
+        for code in sorted({400, 401, 408, 413, 422, 429, 503, *codes})
     }
 
 

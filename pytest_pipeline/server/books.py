@@ -180,6 +180,14 @@ def errors_of(launch: Launch) -> str:
     return "\n".join(line.removeprefix("ERROR: ") for line in _ERROR.findall(told))
 
 
+def silent_since(launch: Launch) -> datetime | None:
+    """When pytest said the last thing, so when it ended at the earliest; None: it never said anything, nor began."""
+    try:
+        return datetime.fromtimestamp(launch.log.stat().st_mtime, timezone.utc)
+    except OSError:
+        return None
+
+
 def _is_id(text: str) -> bool:
     try:
         checked_id(text)

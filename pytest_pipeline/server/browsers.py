@@ -6,26 +6,35 @@ The cookie opens pages and nothing else: no request that changes anything, which
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from urllib.parse import parse_qs
 
 from pytest_pipeline.server.tokens import ApiToken
 
-COOKIE = "pytest_pipeline"
 LOGIN = "/login"
 
 OPEN_FILES = frozenset({"/static/page.css", "/static/page.js"})
 """What the page needs on which the token is asked for."""
 
+Headers = Sequence[tuple[bytes, bytes]]
+"""Of a request: names, in small letters, with values."""
+
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
 }
-"""Headers of every page: only files of ours, and no script in the page itself."""
+"""Headers of every page: only files of ours, and no script in the page itself.
 
-_PAGES = re.compile(r"/|/sessions/.*")
-_VALUE = re.compile(rf"(?:^|;) *{COOKIE}=([0-9a-f]{{64}}) *(?:;|$)")
-_MOST = 600  # bytes of a form that holds a token
+Were a page to send no referrer at all, its form would be of no origin (Fetch, "append a request Origin header").
+"""
+
+_PAGES = re.compile(r"/|/sessions/.*|/docs|/openapi\.json")
+_COOKIE = re.compile(r"(pytest_pipeline_[0-9a-f]{8})=([0-9a-f]{64})")
+_LOCAL = re.compile(r"/(?!/)[!-\[\]-~]{0,2000}")  # no backslash: browsers take it for a slash
+_MOST_TOKEN = 600  # bytes
+_MOST = 8 * 1024  # bytes of the form
 
 
 def is_page(path: str) -> bool:
@@ -33,20 +42,45 @@ def is_page(path: str) -> bool:
     return _PAGES.fullmatch(path) is not None
 
 
-def opens(token: ApiToken, cookies: bytes | None) -> bool:
-    """Whether a ``Cookie`` header holds the cookie of this token."""
-    found = _VALUE.search((cookies or b"").decode("latin-1"))
-    return token.opens_as_cookie(found[1] if found else "")
+def opens(token: ApiToken, cookies: bytes) -> bool:
+    """Whether one of the cookies in these ``Cookie`` headers is that of this token."""
+    pairs = [_COOKIE.fullmatch(each.strip()) for each in cookies.decode("latin-1").split(";")]
+    brought = [found[2] for found in pairs if found is not None and found[1] == _name(token)]
+    return any(token.opens_as_cookie(each) for each in brought)
+
+
+def is_foreign(headers: Headers, host: bytes) -> bool:
+    """Whether a page of another origin has a browser ask; programs say nothing of that kind.
+
+    Args:
+        headers: of the request.
+        host: what it asks for.
+    """
+    told = dict(headers)
+    site, origin = told.get(b"sec-fetch-site"), told.get(b"origin")
+    if site is not None:  # no page can forge it
+        return site not in (b"same-origin", b"none")
+    return origin is not None and origin.partition(b"://")[2].lower() != host.lower()
 
 
 def set_cookie(token: ApiToken) -> str:
     """The header that gives a browser its cookie, for as long as the browser runs."""
-    return f"{COOKIE}={token.cookie()}; Path=/; HttpOnly; SameSite=Strict"
+    return f"{_name(token)}={token.cookie()}; Path=/; HttpOnly; SameSite=Strict"
 
 
-def given_token(form: bytes) -> bytes | None:
-    """What a form gives as the token, as the header would bring it."""
-    if len(form) > _MOST:
-        return None
-    found = parse_qs(form.decode("latin-1"), max_num_fields=5).get("token", [])
-    return b"Bearer " + found[0].strip().encode("utf-8") if len(found) == 1 else None
+def given(form: bytes) -> tuple[bytes | None, str]:
+    """What a form gives as the token, as the header would bring it; and the page that was asked for."""
+    fields = parse_qs(form.decode("latin-1"), max_num_fields=5) if len(form) <= _MOST else {}
+    token, to = fields.get("token", []), fields.get("to", [])
+    brought = token[0].strip().encode("utf-8") if len(token) == 1 else b""
+    return (b"Bearer " + brought if 0 < len(brought) <= _MOST_TOKEN else None), local(to[0] if len(to) == 1 else "")
+
+
+def local(place: str) -> str:
+    """The address where it is one of this server, else the first page."""
+    return place if _LOCAL.fullmatch(place) else "/"
+
+
+def _name(token: ApiToken) -> str:
+    """A cookie's name: browsers keep those of all ports together, and two servers must not replace each other's."""
+    return f"pytest_pipeline_{sha256(token.cookie().encode()).hexdigest()[:8]}"

@@ -22,8 +22,9 @@ td, th { text-align: left; vertical-align: top; padding: 0 1rem .25rem 0; }
 </style>
 </head>
 <body>
+<p><a href="/">Sessions</a></p>
 <h1>{{ title }} {{ version }}</h1>
-<p>{{ description }} The whole description for programs: <code>/openapi.json</code>.</p>
+<p>{{ description }} The whole description for programs: <a href="/openapi.json"><code>/openapi.json</code></a>.</p>
 {% for each in operations %}
 <section>
 <h2><code>{{ each.method }} {{ each.path }}</code></h2>

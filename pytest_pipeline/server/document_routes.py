@@ -11,9 +11,12 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from pytest_pipeline.execution.layout import Layout
+from pytest_pipeline.execution.material import Shelf
 from pytest_pipeline.record.model import TaskRunRecord
 from pytest_pipeline.server.answering import errors, known
 from pytest_pipeline.server.describing import page
+from pytest_pipeline.server.masking import masked_xml
 from pytest_pipeline.server.read_routes import Run
 from pytest_pipeline.server.services import Services
 from pytest_pipeline.server.snapshots import Snapshot
@@ -44,7 +47,7 @@ def document_routes(services: Services) -> APIRouter:
             )
         async with services.records:
             made = await run_in_threadpool(_record, services, standing.session.id)
-        return Response(services.mask(made), media_type="application/xml")
+        return Response(masked_xml(made, services.mask), media_type="application/xml")
 
     @router.get(
         "/api/v1/autonomous/{execution_id}/transcripts/{task}",
@@ -95,24 +98,16 @@ def _transcript(
 ) -> Path:
     nothing = HTTPException(404, "There is no such transcript. GET .../batches tells which tasks were tried.")
     session = snapshot.standing.session
-    for each in _matching(snapshot, task, run, batch) if session is not None else ():
+    if session is None:
+        raise nothing
+    place = services.place
+    shelf = Shelf.of(place.rootdir, Layout(place.state, session.id, place.state))
+    for each in _matching(snapshot, task, run, batch):
         tries = [one for one in each.attempts if attempt in (None, one.number)]
-        named = tries[-1].properties.get("transcript") if tries else None
-        if named and session is not None:
-            file = _own_file(services, session.id, named)
-            if file is not None:
-                return file
+        file = shelf.file(tries[-1]) if tries else None
+        if file is not None:
+            return file
     raise nothing
-
-
-def _own_file(services: Services, session: str, named: str) -> Path | None:
-    """A transcript of that very session; what an attempt says of itself is data, and may name any file."""
-    own = (services.place.state / "sessions" / session / "transcripts").resolve()
-    try:
-        file = (services.place.rootdir / named).resolve()
-        return file if file.is_relative_to(own) and file.is_file() else None
-    except (OSError, RuntimeError, ValueError):  # a circle of links, or a name that no file system takes
-        return None
 
 
 def _matching(snapshot: Snapshot, task: str, run: int | None, batch: str | None) -> list[TaskRunRecord]:

@@ -15,6 +15,7 @@ from pytest_pipeline.errors import PipelineError
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.server.books import Execution
 from pytest_pipeline.server.following import Cursor, Event, events_of, rendered
+from pytest_pipeline.server.masking import Mask
 from pytest_pipeline.server.shapes import Status
 from pytest_pipeline.server.snapshots import Snapshot, Snapshots
 
@@ -27,16 +28,13 @@ _WINDOW = 4096
 
 _ENDED = (Status.COMPLETE, Status.FAILED, Status.INTERRUPTED)
 
-Mask = Callable[[str], str]
-
 
 @dataclass
 class _Channel:
     """What the listeners to one execution share.
 
     Args:
-        start: where the poll has begun.
-        cursor: how far it has come.
+        cursor: how far the poll has come; from the beginning, for what a listener says of itself is its own affair.
         first: number of the oldest event in the window.
         window: the newest events.
         status: the newest status as JSON.
@@ -45,8 +43,7 @@ class _Channel:
         turn: replaced and set at each poll that has found something.
     """
 
-    start: Cursor
-    cursor: Cursor
+    cursor: Cursor = field(default_factory=Cursor)
     listeners: int = 0
     first: int = 0
     window: deque[Event] = field(default_factory=deque)
@@ -80,7 +77,7 @@ class _Channel:
 
 @dataclass
 class _Listener:
-    """One who listens: what it was told, how far it has seen the window (-1: not at all), and the last status."""
+    """One who listens: what it was told, how far it has seen the window, and the last status."""
 
     cursor: Cursor
     seen: int = 0
@@ -142,7 +139,7 @@ class Feeds:
             cursor: what the listener was told before.
         """
         self.free -= 1
-        channel = self._joined(execution, cursor)
+        channel = self._joined(execution)
         try:
             async for each in self._told(execution, _Listener(cursor), channel):
                 yield each
@@ -151,8 +148,6 @@ class Feeds:
             self._left(execution, channel)
 
     async def _told(self, execution: Execution, listener: _Listener, channel: _Channel) -> AsyncIterator[bytes]:
-        if listener.cursor != channel.start:
-            listener.seen = -1
         while True:
             turn = channel.turn
             if listener.seen < channel.first:  # it was told less than the window holds
@@ -194,18 +189,18 @@ class Feeds:
     def _read(self, session: str, cursor: Cursor) -> tuple[Cursor, list[Event], bool]:
         rows = self._store().steps_after(session, cursor.row, unended=cursor.unended, most=_PAGE)
         events = []
-        for event in (event for row in rows for event in events_of(*row)):
+        for event in (event for row in rows for event in events_of(*row, self._mask)):
             if (told := cursor.advance(event.row, ended=event.ended)) is not None:
                 cursor = told
-                events.append(Event(event.row, event.ended, self._mask(event.data)))
+                events.append(event)
         return cursor, events, len(rows) == _PAGE
 
     # The poll
 
-    def _joined(self, execution: Execution, cursor: Cursor) -> _Channel:
+    def _joined(self, execution: Execution) -> _Channel:
         channel = self._channels.get(execution.id)
         if channel is None or channel.ended or channel.failed:
-            channel = self._channels[execution.id] = _Channel(cursor, cursor)
+            channel = self._channels[execution.id] = _Channel()
             channel.task = asyncio.create_task(self._poll(execution, channel))
         channel.listeners += 1
         return channel
@@ -213,7 +208,7 @@ class Feeds:
     def _left(self, execution: Execution, channel: _Channel) -> None:
         channel.listeners -= 1
         if not channel.listeners:
-            if channel.task is not None:
+            if channel.task is not None and not channel.task.done():  # else asyncio would not tell why it failed
                 channel.task.cancel()
             if self._channels.get(execution.id) is channel:
                 del self._channels[execution.id]
@@ -222,18 +217,24 @@ class Feeds:
         """Read what is new, once for all, until nothing more will come."""
         try:
             while not channel.ended:
-                await self._look(execution, channel)
-                channel.wake()
+                if await self._look(execution, channel):
+                    channel.wake()
                 await asyncio.sleep(self._snapshots.interval)
         except PipelineError as error:
             channel.failed = json.dumps({"detail": self._mask(str(error))})
+        except Exception:
+            channel.failed = json.dumps({"detail": "The server cannot go on telling. Its output says why."})
+            raise  # asyncio tells it, as of any task
+        finally:
             channel.wake()
 
-    async def _look(self, execution: Execution, channel: _Channel) -> None:
+    async def _look(self, execution: Execution, channel: _Channel) -> bool:
+        """Whether there is anything new."""
         snapshot = await self._snapshots.of(execution)
-        more = True
+        before, more = (channel.last, channel.status), True
         while more:
             channel.cursor, events, more = await self._page(snapshot, channel.cursor)
             channel.add(events)
         channel.status = self._status(snapshot)
         channel.ended = snapshot.standing.status in _ENDED
+        return channel.ended or before != (channel.last, channel.status)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pytest_pipeline.record.model import StepRecord, TaskRunKey
+from pytest_pipeline.server.masking import Mask, masked
 
 _ID = re.compile(r"([0-9]{1,18})(?::([0-9]{1,18}(?:,[0-9]{1,18}){0,999}))?")
 
@@ -66,13 +67,17 @@ class Event:
     data: str
 
 
-def events_of(row: int, key: TaskRunKey, step: StepRecord) -> Iterator[Event]:
-    """Beginning and, where it has ended, end of a step."""
+def events_of(row: int, key: TaskRunKey, step: StepRecord, mask: Mask) -> Iterator[Event]:
+    """Beginning and, where it has ended, end of a step; without secrets."""
+
+    def event(**more: str) -> Event:
+        return Event(row, more["state"] == "finished", json.dumps(masked({**told, **more}, mask)))
+
     told = {"run": key.run, "plan": key.plan, "batch": key.batch, "task": key.task, "step": step.name}
-    yield Event(row, False, json.dumps({**told, "state": "started", "at": step.started.isoformat()}))
+    yield event(state="started", at=step.started.isoformat())
     if step.finished is not None:
-        end = {"state": "finished", "at": step.finished.isoformat(), "outcome": str(step.outcome)}
-        yield Event(row, True, json.dumps({**told, **end, "detail": step.detail}))
+        end = {"outcome": str(step.outcome), "detail": step.detail}
+        yield event(state="finished", at=step.finished.isoformat(), **end)
 
 
 def rendered(event: str, data: str, cursor: Cursor) -> bytes:

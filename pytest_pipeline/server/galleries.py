@@ -20,6 +20,7 @@ from pytest_pipeline.record.report.details import Material, detail
 from pytest_pipeline.record.report.picture import Picture, anchor_of, picture
 from pytest_pipeline.record.standing import Standing, stand
 from pytest_pipeline.record.store import Store
+from pytest_pipeline.server.masking import Mask, masked
 
 PAGE = 50
 """Sessions on one page of the list."""
@@ -47,9 +48,7 @@ class Gallery:
         interval: seconds.
     """
 
-    def __init__(
-        self, store: Callable[[], Store], state: Path, rootdir: Path, mask: Callable[[str], str], interval: float
-    ) -> None:
+    def __init__(self, store: Callable[[], Store], state: Path, rootdir: Path, mask: Mask, interval: float) -> None:
         self._store = store
         self._state = state
         self._rootdir = rootdir
@@ -68,12 +67,12 @@ class Gallery:
         start = (number - 1) * PAGE
         shown = [self._standing(each) for each in known[start : start + PAGE]]
         more = f"/?page={number + 1}" if len(known) > start + PAGE else ""
-        return self._mask(pages.sessions_page(shown, now(), more))
+        return pages.sessions_page(masked(shown, self._mask), now(), more)
 
     def session(self, name: str) -> str | None:
         """The page of a session; None: there is none of that id."""
         found = self._find(name)
-        return None if found is None else self._mask(pages.session_page(self._picture(found)))
+        return None if found is None else pages.session_page(self._picture(found))
 
     def overview(self, name: str) -> Rendered | None:
         """The part of that page that changes; None: there is no such session."""
@@ -84,7 +83,7 @@ class Gallery:
             found = self._find(name)
             if found is None:
                 return None
-            text = self._mask(pages.overview(self._picture(found)))
+            text = pages.overview(self._picture(found))
             made = Rendered(text, f'"{sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]}"')
             self._kept[name] = time.monotonic(), made
             self._kept.move_to_end(name)
@@ -99,8 +98,11 @@ class Gallery:
         if found is None or not chosen:
             return None
         shelf = Shelf.of(self._rootdir, Layout(self._state, name, self._state), most=_TEXT)
-        shown = detail(found, chosen[0], Material(shelf.transcript, shelf.diff))
-        return self._mask(pages.task_page(self._picture(found), shown))
+        material = Material(  # whole, for what is shown of them comes in lines
+            lambda attempt: self._mask(shelf.transcript(attempt)), lambda attempt: self._mask(shelf.diff(attempt))
+        )
+        shown = detail(found, chosen[0], material)
+        return pages.task_page(self._picture(found), masked(shown, self._mask))
 
     def _find(self, name: str) -> SessionRecord | None:
         return self._store().find_session(name)
@@ -119,4 +121,4 @@ class Gallery:
         alive = self._lives(session)
         runs, task_runs = self._store().runs(session.id), self._task_runs(session.id)
         standing = stand(session, runs, self._store().cost(session.id), alive=alive)
-        return picture(standing, runs, task_runs, alive=alive, now=now())
+        return masked(picture(standing, runs, task_runs, alive=alive, now=now()), self._mask)

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 
 from pytest_pipeline.record.report import pages
-from pytest_pipeline.server.browsers import HEADERS, LOGIN, given_token, set_cookie
+from pytest_pipeline.server.browsers import HEADERS, LOGIN, given, set_cookie
 from pytest_pipeline.server.galleries import Gallery
 from pytest_pipeline.server.services import Services
 from pytest_pipeline.server.tokens import ApiToken
@@ -48,12 +48,18 @@ def page_routes(services: Services, token: ApiToken) -> APIRouter:
         """One task run."""
         return _page(await run_in_threadpool(gallery.task, name, anchor), "There is no such task in that session.")
 
+    @router.get(LOGIN)
+    async def form() -> HTMLResponse:
+        """Where the token is given."""
+        return _page(pages.login_page(wrong=False, to="/"))
+
     @router.post(LOGIN)
     async def login(request: Request) -> Response:
-        """Give the token once; the browser keeps a cookie."""
-        if not token.opens(given_token(await request.body())):
-            return HTMLResponse(pages.login_page(wrong=True), 401, HEADERS)
-        return Response(status_code=303, headers={**HEADERS, "Location": "/", "Set-Cookie": set_cookie(token)})
+        """Give the token once; the browser keeps a cookie, and goes on to the page that was asked for."""
+        brought, to = given(await request.body())
+        if not token.opens(brought):
+            return HTMLResponse(pages.login_page(wrong=True, to=to), 401, HEADERS)
+        return Response(status_code=303, headers={**HEADERS, "Location": to, "Set-Cookie": set_cookie(token)})
 
     @router.get("/static/page.css")
     async def style() -> Response:

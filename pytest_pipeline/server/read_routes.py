@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from pytest_pipeline.server.answering import errors, json_bytes, known
+from pytest_pipeline.server.masking import masked_json
 from pytest_pipeline.server.services import Services
 from pytest_pipeline.server.shapes import (
     BatchesAnswer,
@@ -29,13 +30,13 @@ def read_routes(services: Services) -> APIRouter:
     """The routes."""
     router = APIRouter(prefix="/api/v1/autonomous", tags=["executions"])
 
-    @router.get("", responses=errors())
+    @router.get("", response_model=ListAnswer, responses=errors())
     async def executions(
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         after: Annotated[str | None, Query(max_length=64, description="`next` of the page before.")] = None,
-    ) -> ListAnswer:
+    ) -> Response:
         """All executions, the newest first."""
-        return await run_in_threadpool(_page, services, limit, after)
+        return json_bytes(masked_json(await run_in_threadpool(_page, services, limit, after), services.mask))
 
     @router.get("/{execution_id}/status", response_model=StatusAnswer, responses=errors(404))
     async def status(execution_id: str) -> Response:
@@ -66,7 +67,7 @@ def read_routes(services: Services) -> APIRouter:
         ]
         if not found:
             raise HTTPException(404, "The execution has no task of that number. GET .../batches lists them all.")
-        return json_bytes(services.mask(found[0].model_dump_json()))
+        return json_bytes(masked_json(found[0], services.mask))
 
     return router
 
@@ -87,5 +88,5 @@ def _batches(snapshot: Snapshot, run: int | None) -> BatchesAnswer:
 def _made(services: Services, snapshot: Snapshot, name: str, make: Callable[[], BaseModel]) -> str:
     """JSON that is made once for each snapshot."""
     if name not in snapshot.made:
-        snapshot.made[name] = services.mask(make().model_dump_json()).encode()
+        snapshot.made[name] = masked_json(make(), services.mask).encode()
     return snapshot.made[name].decode()

@@ -50,11 +50,16 @@ class Desk:
             OutsideError: the plan lies elsewhere.
             RefusedError: there is no such plan, it has errors, or nothing in it is meant.
         """
-        path = self._place(request.plan_path)
-        plan = _read(path, request.plan_path)
+        problems = _problems(request)
+        try:
+            path = self._place(request.plan_path)
+            plan = _read(path, request.plan_path)
+        except RefusedError as refused:
+            raise RefusedError([*refused.messages, *problems]) from None
         span = _span(request)
         batches = [each for each in plan.batches if span is None or within(span, each.number)]
-        problems = [*_problems(request), *([] if batches else [_nothing(plan, request)])]
+        if not batches:
+            problems.append(_nothing(plan, request))
         if problems:
             raise RefusedError(problems)
         name = new_execution_id()
@@ -69,12 +74,26 @@ class Desk:
             batches=tuple(_planned(each) for each in batches),
         )
 
+    def check(self, execution: Execution) -> None:
+        """Look again whether the plan of an execution lies where plans may lie: roots and links change.
+
+        Raises:
+            OutsideError: it lies elsewhere.
+        """
+        self._inside(execution.plan, execution.shown)
+
     def _place(self, text: str) -> Path:
         """The file, without symbolic links."""
         if "\0" in text:
             raise RefusedError(["plan_path holds a NUL character. Write the path of a plan."])
+        path = self._inside(text, text)
+        if "[" in str(path) or "::" in str(path):
+            raise RefusedError([f"pytest cannot be told of {text!r}: it reads [ and :: as its own. Rename it."])
+        return path
+
+    def _inside(self, text: str, shown: str) -> Path:
         outside = OutsideError(
-            f"{text!r} does not lie below a root of plans. Use one of them, or start the server with --plan-root."
+            f"{shown!r} does not lie below a root of plans. Use one of them, or start the server with --plan-root."
         )
         if ".." in PurePath(text).parts:
             raise outside
@@ -84,8 +103,6 @@ class Desk:
             raise outside from None
         if not any(path.is_relative_to(root) for root in self.roots):
             raise outside
-        if "[" in str(path) or "::" in str(path):
-            raise RefusedError([f"pytest cannot be told of {text!r}: it reads [ and :: as its own. Rename it."])
         return path
 
 

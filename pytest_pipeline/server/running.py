@@ -10,6 +10,7 @@ import uvicorn
 
 from pytest_pipeline.errors import HostError
 from pytest_pipeline.server.app import make_app
+from pytest_pipeline.server.connections import Connection
 from pytest_pipeline.server.services import Place
 from pytest_pipeline.server.tokens import ApiToken
 
@@ -47,10 +48,10 @@ def serve(
 
 
 def configuration(app: object) -> uvicorn.Config:
-    """How uvicorn serves: its own parser with bounded headers, no log of requests, nobody's headers believed."""
+    """How uvicorn serves: its own parser with bounded headers and patience, no log, nobody's headers believed."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type] # uvicorn has types of its own for what starlette has
-        http="h11",
+        http=Connection,
         ws="none",
         access_log=False,
         server_header=False,

@@ -11,6 +11,7 @@ from pytest_pipeline.host.redaction import Redactor
 from pytest_pipeline.server.books import Book
 from pytest_pipeline.server.feeds import Feeds
 from pytest_pipeline.server.guarding import Bounds
+from pytest_pipeline.server.masking import masked_json
 from pytest_pipeline.server.processes import Command, Processes
 from pytest_pipeline.server.requests import Desk
 from pytest_pipeline.server.shapes import Part
@@ -91,5 +92,5 @@ class Services:
     def status_json(self, snapshot: Snapshot) -> str:
         """The status as JSON, made once for each snapshot."""
         if "status" not in snapshot.made:
-            snapshot.made["status"] = self.mask(status_answer(snapshot).model_dump_json()).encode()
+            snapshot.made["status"] = masked_json(status_answer(snapshot), self.mask).encode()
         return snapshot.made["status"].decode()

@@ -8,15 +8,17 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
 from pytest_pipeline.execution.alive import is_alive
+from pytest_pipeline.record.database import sqlite_file
 from pytest_pipeline.record.model import RunRecord, SessionRecord, TaskRunRecord
 from pytest_pipeline.record.store import Store
-from pytest_pipeline.server.books import Book, Execution, Launch, errors_of
+from pytest_pipeline.server.books import Book, Execution, Launch, errors_of, silent_since
 from pytest_pipeline.server.processes import Processes
 from pytest_pipeline.server.shapes import Status
 
@@ -36,12 +38,14 @@ class Standing:
         session: its session; None: it has not opened one.
         alive: whether a process carries it on.
         message: why it could not work; empty where nothing is known.
+        ended: when; None: it has not, or that is not known.
     """
 
     status: Status
     session: SessionRecord | None
     alive: bool
     message: str = ""
+    ended: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Snapshot:
 
 
 class StoreDoor:
-    """The store, opened when it is first needed, and again after it could not be.
+    """The store, opened when it is first needed, and again after it could not be, or when its file is another one.
 
     Args:
         url: an SQLAlchemy URL.
@@ -65,7 +69,9 @@ class StoreDoor:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._file = sqlite_file(url)
         self._store: Store | None = None
+        self._opened: tuple[int, int] | None = None
         self._opening = threading.Lock()
 
     def __call__(self) -> Store:
@@ -75,16 +81,32 @@ class StoreDoor:
             StoreError: it cannot be opened.
         """
         with self._opening:
+            if (
+                self._store is not None and self._identity() != self._opened
+            ):  # what is open tells of a file that is gone
+                self._shut()
             if self._store is None:
                 self._store = Store.open(self.url)
+                self._opened = self._identity()
             return self._store
 
     def close(self) -> None:
         """Close it where it is open."""
         with self._opening:
-            if self._store is not None:
-                self._store.close()
-                self._store = None
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Device and inode of the file; None: there is none."""
+        try:
+            found = self._file.stat() if self._file is not None else None
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino) if found is not None else None
 
 
 class Reader:
@@ -124,11 +146,15 @@ class Reader:
         """
         alive = self._processes.alive(execution)  # before the store: what ends meanwhile has written its end by then
         launch, known = self._book.last_launch(execution.id), self.session_of(execution)
-        session = self._store().session(known) if known is not None else None
+        session = self._store().find_session(known) if known is not None else None
+        if session is None:
+            self._sessions.pop(execution.id, None)  # it was in a store that is gone
         if session is not None and session.finished is None and not alive:
             alive = self._is_worked_on(session.id)
-        message = errors_of(launch) if launch is not None and not alive else ""
-        return Standing(status_of(alive, launch, session, message), session, alive, message)
+        gone = launch if not alive else None
+        message = errors_of(gone) if gone is not None else ""
+        ended = session.finished if session is not None else silent_since(gone) if gone is not None else None
+        return Standing(status_of(alive, launch, session, message), session, alive, message, None if alive else ended)
 
     def snapshot(self, execution: Execution) -> Snapshot:
         """All that the store knows of an execution.

@@ -23,7 +23,7 @@ def start_routes(services: Services) -> APIRouter:
         execution = await run_in_threadpool(_start, services, request)
         return StartAnswer(execution_id=execution.id, status=Status.STARTED, batches_scheduled=numbers_of(execution))
 
-    @router.post("/{execution_id}/cancel", responses=errors(404, 409))
+    @router.post("/{execution_id}/cancel", responses=errors(403, 404, 409))
     async def cancel(execution_id: str) -> ExecutionAnswer:
         """End an execution as Ctrl-C would: agents end, what is under way is interrupted, the record is closed."""
         execution = known(services, execution_id)
@@ -33,7 +33,7 @@ def start_routes(services: Services) -> APIRouter:
         standing = await run_in_threadpool(services.reader.standing, execution)
         return ExecutionAnswer(execution_id=execution.id, status=standing.status)
 
-    @router.post("/{execution_id}/resume", responses=errors(404, 409))
+    @router.post("/{execution_id}/resume", responses=errors(403, 404, 409))
     async def resume(execution_id: str) -> ExecutionAnswer:
         """Go on with an execution that did not come to its end; nothing that was proved is done again."""
         execution = known(services, execution_id)
@@ -55,6 +55,7 @@ def _resume(services: Services, execution: Execution) -> None:
     standing = services.reader.standing(execution)
     if standing.alive:
         raise HTTPException(409, "The execution runs. Wait until it has ended, or cancel it.")
+    services.desk.check(execution)
     if standing.session is None:  # it never opened one, so there is nothing to take up: it begins
         services.processes.start(execution, is_new=False, arguments=execution.arguments)
         return

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pytest_pipeline.errors import SettingsError
 
-SHORTEST = 16
+SHORTEST = 32
 """Characters of a token from a file."""
 
 _HEADER = re.compile(rb"bearer +([A-Za-z0-9._~+/=-]{1,512})", re.IGNORECASE)

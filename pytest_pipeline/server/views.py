@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 
 from pytest_pipeline.record.criterion import judge
 from pytest_pipeline.record.model import FINAL_STATE, AttemptRecord, Outcome, RunRecord, TaskRunRecord
@@ -61,7 +60,7 @@ def status_answer(snapshot: Snapshot) -> StatusAnswer:
         runs=_runs_answer(snapshot),
         cost_usd=float(snapshot.cost),
         started_at=execution.created,
-        completed_at=_completed(standing),
+        completed_at=standing.ended,
         plan_path=execution.shown,
         session=standing.session.id if standing.session else None,
         message=standing.message or None,
@@ -77,7 +76,7 @@ def listed(execution: Execution, standing: Standing) -> ListedExecution:
         batches=numbers_of(execution),
         session=standing.session.id if standing.session else None,
         started_at=execution.created,
-        completed_at=_completed(standing),
+        completed_at=standing.ended,
     )
 
 
@@ -150,10 +149,6 @@ def _runs_answer(snapshot: Snapshot) -> RunsAnswer:
         streak=verdict.streak,
         met=verdict.met,
     )
-
-
-def _completed(standing: Standing) -> datetime | None:
-    return None if standing.alive or standing.session is None else standing.session.finished
 
 
 def _batch_answer(batch: PlannedBatch, found: Mapping[tuple[str, str], TaskRunRecord], alive: bool) -> BatchAnswer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, sync_playwright
 
+from pytest_pipeline.execution.alive import session_lock
+from pytest_pipeline.host.locking import Lock
 from pytest_pipeline.record.model import Outcome, SessionRecord
 from pytest_pipeline.record.report.details import Material, detail
 from pytest_pipeline.record.report.pages import report
@@ -128,17 +131,25 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def told(project: Project) -> Iterator[Told]:
-    """A session that is under way, held by this process as its pytest would."""
-    from pytest_pipeline.execution.alive import session_lock
-    from pytest_pipeline.host.locking import Lock
+def held(project: Project) -> Iterator[ExitStack]:
+    """The lock of the session is held by this process, as its pytest would, until this is closed."""
+    with ExitStack() as held:
+        held.callback(taken(project).close)
+        yield held
 
+
+def taken(project: Project) -> Lock:
+    lock = Lock.take(session_lock(project.state, "S"))
+    assert lock is not None
+    return lock
+
+
+@pytest.fixture
+def told(project: Project, held: ExitStack) -> Iterator[Told]:
+    """A session that is under way."""
     with Store.open(project.url) as store:
-        lock = Lock.take(session_lock(project.state, "S", store.file))
-        assert lock is not None
         store.open_session(SessionRecord("S", now(), 3, 3, {"agent": "reference", **selection("S")}))
         yield Told(store, "S")
-    lock.close()
 
 
 @pytest.fixture
@@ -176,6 +187,22 @@ def test_a_session_fills_up_before_the_eyes_of_who_watches(window: Window, clien
     expect(page.get_by_role("heading", name="Task 1.2")).to_be_visible()
 
 
+def test_a_session_that_is_taken_up_again_goes_on_before_the_eyes_of_who_has_it_open(
+    window: Window, client: httpx.Client, project: Project, held: ExitStack, told: Told
+) -> None:
+    held.close()  # its pytest is gone
+    page = let_in(window, client)
+    page.goto(f"{client.base_url}/sessions/S")
+    expect(page.get_by_text("unfinished").first).to_be_visible()
+
+    held.callback(taken(project).close)
+    told.task("1.1", Outcome.RUNNING)
+    running = page.get_by_role("link", name="under way, in step agent")
+    expect(running).to_be_visible(timeout=30_000)
+    held.close()
+    expect(page.get_by_role("status")).to_have_text("The session was left unfinished.")
+
+
 def test_a_server_that_is_gone_is_told_and_not_an_error(window: Window, project: Project, told: Told) -> None:
     with serving(project.place()) as client:
         page = let_in(window, client)
@@ -185,6 +212,21 @@ def test_a_server_that_is_gone_is_told_and_not_an_error(window: Window, project:
     expect(page.get_by_role("status")).to_have_text("The server does not answer; what you see may be old.")
     expect(page.get_by_role("status")).to_be_in_viewport()
     window.wrong[:] = [each for each in window.wrong if "ERR_CONNECTION" not in each]  # what the browser says itself
+
+
+def test_who_asks_for_the_interface_gives_the_token_and_reads_of_it(window: Window, client: httpx.Client) -> None:
+    page = window.page
+    page.goto(f"{client.base_url}/docs")
+    window.wrong.clear()  # the browser tells of the 401 that brought the form
+    page.get_by_label("Token").fill(TOKEN)
+    page.get_by_role("button", name="Open").click()
+    expect(page.get_by_role("heading", name="POST /api/v1/autonomous/start")).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.querySelector('section')).borderTopStyle") == "solid"
+    assert page.evaluate(UNNAMED) == []
+    page.get_by_role("link", name="Sessions").click()
+    page.get_by_role("link", name="The interface for programs").click()
+    page.get_by_role("link", name="/openapi.json").click()
+    expect(page.get_by_text('"openapi":"3.')).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

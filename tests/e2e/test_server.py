@@ -152,7 +152,7 @@ def test_what_pytest_refuses_is_told(project: Project) -> None:
     ],
 )
 def test_what_cannot_be_served_is_told_in_one_sentence(project: Project, arguments: tuple[str, ...], told: str) -> None:
-    project.write({"plans/wait.md": waiting_plan(project), "token": "a-token-of-some-length"})
+    project.write({"plans/wait.md": waiting_plan(project), "token": "a-token-of-more-than-32-characters"})
     (project.path / "token").chmod(0o600)
     said = command_here(project, "serve", *arguments, *QUIET)
     assert said.exit_code in (1, 4)

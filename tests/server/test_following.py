@@ -62,8 +62,8 @@ def test_a_step_that_cannot_have_been_seen_is_not_believed() -> None:
 
 
 def test_a_step_under_way_has_begun_and_one_that_has_ended_did_both() -> None:
-    under_way = list(events_of(7, KEY, StepRecord("agent", at(1))))
-    over = list(events_of(7, KEY, StepRecord("agent", at(1), at(2), Outcome.FAILED, "no\nway")))
+    under_way = list(events_of(7, KEY, StepRecord("agent", at(1)), str))
+    over = list(events_of(7, KEY, StepRecord("agent", at(1), at(2), Outcome.FAILED, "no\nway"), str))
     assert [(each.row, each.ended) for each in under_way] == [(7, False)]
     assert [(each.row, each.ended) for each in over] == [(7, False), (7, True)]
     assert json.loads(over[1].data) == {
@@ -80,5 +80,5 @@ def test_a_step_under_way_has_begun_and_one_that_has_ended_did_both() -> None:
 
 
 def test_a_text_cannot_end_an_event() -> None:
-    (hostile,) = events_of(1, KEY, StepRecord("a\n\nid: 9", at(1)))
+    (hostile,) = events_of(1, KEY, StepRecord("a\n\nid: 9", at(1)), str)
     assert rendered("step", hostile.data, Cursor(1, frozenset({1}))).count(b"\n") == 4

@@ -151,3 +151,43 @@ def test_whoever_guesses_tokens_has_few_tries_and_locks_nobody_out(project: Proj
     with serving(project.place(bounds=Bounds(failures=Rate(0.01, 2)))) as client:
         wrong = [client.get(API, headers={"Authorization": "Bearer x"}).status_code for _ in range(3)]
         assert (wrong, client.get(API).status_code) == ([401, 401, 429], 200)
+
+
+def test_strangers_spend_nothing_of_what_the_token_may_do(project: Project) -> None:
+    bounds = Bounds(changes=Rate(0.01, 1), failures=Rate(0.01, 1), requests=Rate(0.01, 3))
+    with serving(project.place(bounds=bounds)) as client:
+        asked = f"{client.base_url}{API}/start"
+        strange = [httpx.post(asked, json={}).status_code for _ in range(4)]
+        assert strange == [401, 429, 429, 429]
+        assert httpx.get(f"{client.base_url}/health").status_code == 429
+        assert client.post(asked, json={}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://HERE1"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://HERE"}, 403),
+        ({"Origin": "http://HERE"}, 422),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 422),
+        ({"Sec-Fetch-Site": "none"}, 422),
+    ],
+)
+def test_a_page_of_another_origin_changes_nothing(client: httpx.Client, told: dict[str, str], code: int) -> None:
+    here = client.base_url.netloc.decode()
+    headers = {name: value.replace("HERE", here) for name, value in told.items()}
+    assert client.post(f"{API}/start", json={}, headers=headers).status_code == code
+
+
+def test_a_page_of_another_origin_spends_nothing(project: Project) -> None:
+    bounds = Bounds(changes=Rate(0.01, 1), failures=Rate(0.01, 1), requests=Rate(0.01, 1))
+    with serving(project.place(bounds=bounds)) as client:
+        for _ in range(3):
+            answer = httpx.post(
+                f"{client.base_url}/login", data={"token": "x"}, headers={"Origin": "https://evil.example"}
+            )
+            assert answer.status_code == 403
+        assert httpx.post(f"{client.base_url}/login", data={"token": TOKEN}).status_code == 303

@@ -157,6 +157,16 @@ def test_what_never_opened_a_session_begins_when_it_is_resumed(client: httpx.Cli
     assert project.started[1] == project.started[0]
 
 
+def test_what_lies_outside_of_the_roots_by_now_is_not_resumed(client: httpx.Client, project: Project) -> None:
+    project.process = ("true",)
+    execution = started(client)
+    until(lambda: status(client, execution) == "interrupted")
+    (project.path / "plans" / "elsewhere").mkdir()
+    with serving(project.place(roots=(project.path / "plans" / "elsewhere",))) as other:
+        assert other.post(f"{API}/{execution}/resume").status_code == 403
+    assert len(project.started) == 1
+
+
 def test_an_interrupted_session_is_taken_up_with_its_workers(client: httpx.Client, project: Project) -> None:
     project.process = ("true",)
     execution = started(client, workers=2, count=3)
@@ -189,7 +199,10 @@ def test_what_pytest_said_of_why_it_could_not_work_is_told_without_secrets(
     project.process = ("echo", f"ERROR: There is no login with {SECRET}.")
     execution = started(client)
     until(lambda: status(client, execution) == "failed")
-    assert client.get(f"{API}/{execution}/status").json()["message"] == "There is no login with ***."
+    told = client.get(f"{API}/{execution}/status").json()
+    assert told["message"] == "There is no login with ***."
+    assert told["completed_at"] >= told["started_at"][:19]
+    assert client.get(API).json()["executions"][0]["completed_at"] == told["completed_at"]
 
 
 # Reading
@@ -242,7 +255,7 @@ def test_a_record_is_made_when_nothing_is_under_way_any_more(client: httpx.Clien
         told.close()
     project.record = ("echo", f"<testsuites of='{SECRET}'/>")
     answer = client.get(record)
-    assert (answer.text, answer.headers["content-type"]) == ("<testsuites of='***'/>\n", "application/xml")
+    assert (answer.text, answer.headers["content-type"]) == ('<testsuites of="***" />', "application/xml")
     project.record = ("sh", "-c", "echo more; echo 'ERROR: The store is torn.' >&2; exit 1")
     answer = client.get(record)
     assert (answer.status_code, answer.json()["detail"]) == (503, "The store is torn.")
@@ -349,7 +362,7 @@ def test_a_silent_stream_says_that_it_is_still_there(project: Project) -> None:
     execution = project.execution()
     project.processes.start(execution, is_new=False, arguments=())
     with (
-        serving(project.place(keep_alive=0.05)) as client,
+        serving(project.place(keep_alive=0.2)) as client,  # longer than from one look at the store to the next
         client.stream("GET", f"{API}/{execution.id}/events") as answer,
     ):
         text = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 
@@ -41,7 +42,7 @@ def links(text: str) -> list[str]:
 # Who is let in
 
 
-@pytest.mark.parametrize("path", ["/", "/sessions/S", "/sessions/S/overview", "/sessions/S/tasks/x"])
+@pytest.mark.parametrize("path", ["/", "/sessions/S", "/sessions/S/overview", "/sessions/S/tasks/x", "/docs"])
 def test_without_the_token_a_page_asks_for_it_and_shows_nothing_else(
     client: httpx.Client, told: Told, path: str
 ) -> None:
@@ -51,7 +52,7 @@ def test_without_the_token_a_page_asks_for_it_and_shows_nothing_else(
     assert answer.headers["content-type"].startswith("text/html")
     assert '<form method="post" action="/login">' in answer.text
     assert "Title of" not in answer.text
-    assert set(links(answer.text)) <= {"/", "/static/page.css", "data:,"}
+    assert set(links(answer.text)) <= {"/", "/docs", "/static/page.css", "data:,"}
 
 
 def test_the_token_becomes_a_cookie_that_no_script_and_no_other_site_can_use(client: httpx.Client) -> None:
@@ -73,18 +74,38 @@ def test_another_token_opens_nothing(client: httpx.Client, form: dict[str, str])
     assert "set-cookie" not in answer.headers
 
 
+def cookie_of(text: str) -> str:
+    return browsers.set_cookie(ApiToken.of(text)).partition(";")[0]
+
+
 @pytest.mark.parametrize(
     "cookie",
-    ["", "pytest_pipeline=", f"pytest_pipeline={TOKEN}", f"pytest_pipeline={'0' * 64}", "other=1"],
+    [
+        "",
+        "other=1",
+        f"pytest_pipeline={TOKEN}",
+        cookie_of("another token"),
+        f"{cookie_of(TOKEN).partition('=')[0]}={'0' * 64}",
+        f"pytest_pipeline_00000000={cookie_of(TOKEN).partition('=')[2]}",
+        f"x{cookie_of(TOKEN)}",
+    ],
 )
 def test_another_cookie_opens_nothing(client: httpx.Client, cookie: str) -> None:
     assert httpx.get(f"{client.base_url}/", headers={"Cookie": cookie}).status_code == 401
 
 
+def test_of_two_servers_side_by_side_neither_signs_the_people_of_the_other_out(client: httpx.Client) -> None:
+    other = cookie_of("the token of another server")
+    assert other.partition("=")[0] != cookie_of(TOKEN).partition("=")[0]
+    forged = f"{cookie_of(TOKEN).partition('=')[0]}={'0' * 64}"
+    for brought in ([cookie_of(TOKEN), other], [other, cookie_of(TOKEN)], [forged, cookie_of(TOKEN)]):
+        assert httpx.get(f"{client.base_url}/", headers={"Cookie": "; ".join(brought)}).status_code == 200
+
+
 def test_the_cookie_opens_pages_and_no_interface(browser: httpx.Client, told: Told) -> None:
     assert browser.get("/").status_code == 200
     assert browser.get(API).status_code == 401
-    assert browser.get("/docs").status_code == 401
+    assert browser.post("/docs").status_code == 401
     assert browser.post(f"{API}/start", json={"plan_path": "plans/two.md"}).status_code == 401
     assert browser.post("/").status_code == 401
     assert browser.delete("/sessions/S").status_code == 401
@@ -94,14 +115,51 @@ def test_who_gives_wrong_tokens_has_to_wait(project: Project) -> None:
     with serving(project.place(bounds=Bounds(failures=Rate(0.01, 2)))) as client:
         codes = [httpx.post(f"{client.base_url}/login", data={"token": "wrong"}).status_code for _ in range(4)]
         assert codes == [401, 401, 429, 429]
-        assert httpx.get(f"{client.base_url}/").status_code == 429
-        assert client.get("/").status_code == 200
+
+
+def test_who_gives_the_right_token_never_has_to_wait(project: Project) -> None:
+    with serving(project.place(bounds=Bounds(failures=Rate(0.01, 1)))) as client:
+        answers = [httpx.post(f"{client.base_url}/login", data={"token": each}) for each in ("wrong", "wrong", TOKEN)]
+        assert [each.status_code for each in answers] == [401, 429, 303]
+        assert 0 < int(answers[1].headers["retry-after"]) <= 100
+        assert "Wait" in answers[1].text
+        assert httpx.get(f"{client.base_url}/").status_code == 401
 
 
 def test_a_form_is_read_only_as_far_as_a_token_is_long() -> None:
-    assert browsers.given_token(b"token=" + b"a" * 30) == b"Bearer " + b"a" * 30
-    assert browsers.given_token(b"token=" + b"a" * 700) is None
-    assert not ApiToken.of(TOKEN).opens(browsers.given_token(b"token=%0d%0aSet-Cookie:x"))
+    assert browsers.given(b"token=" + b"a" * 30) == (b"Bearer " + b"a" * 30, "/")
+    assert browsers.given(b"token=" + b"a" * 700) == (None, "/")
+    assert browsers.given(b"token=a&x=" + b"a" * 9000) == (None, "/")
+    assert not ApiToken.of(TOKEN).opens(browsers.given(b"token=%0d%0aSet-Cookie:x")[0])
+
+
+@pytest.mark.parametrize("path", ["/sessions/S?x=1&y=%2F", "/docs"])
+def test_who_has_given_the_token_comes_to_the_page_that_was_asked_for(client: httpx.Client, path: str) -> None:
+    asked = httpx.get(f"{client.base_url}{path}").text
+    [to] = re.findall(r'name="to" type="hidden" value="([^"]*)"', asked)
+    to = html.unescape(to)
+    again = httpx.post(f"{client.base_url}/login", data={"token": "wrong", "to": to}).text
+    assert f'value="{html.escape(to)}"' in again
+    assert httpx.post(f"{client.base_url}/login", data={"token": TOKEN, "to": to}).headers["location"] == path
+
+
+@pytest.mark.parametrize(
+    "to", ["//evil.example", "/\\evil.example", "https://evil.example", "", "docs", "/a b", "/a\r\nX: y", "/ä", "/\t/e"]
+)
+def test_it_leads_to_no_other_server(client: httpx.Client, to: str) -> None:
+    assert httpx.post(f"{client.base_url}/login", data={"token": TOKEN, "to": to}).headers["location"] == "/"
+
+
+def test_a_page_that_only_asks_for_the_token_is_there(client: httpx.Client) -> None:
+    answer = httpx.get(f"{client.base_url}/login")
+    assert (answer.status_code, '<form method="post" action="/login">' in answer.text) == (200, True)
+    assert answer.headers["content-security-policy"] == browsers.HEADERS["Content-Security-Policy"]
+
+
+def test_a_person_can_read_of_the_interface(browser: httpx.Client, client: httpx.Client) -> None:
+    assert "/docs" in links(browser.get("/").text)
+    assert "/openapi.json" in links(browser.get("/docs").text)
+    assert browser.get("/openapi.json").json() == client.get("/openapi.json").json()
 
 
 # What is shown

@@ -154,6 +154,25 @@ def test_all_reasons_are_told_at_once(desk: Desk) -> None:
     assert len(refused.value.messages) == 2
 
 
+@pytest.mark.parametrize("path", ["plans/nothing.md", "plans/a\0b.md", "plans/a[1].md"])
+def test_a_plan_that_is_none_hides_no_other_reason(desk: Desk, path: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        desk.take(asked(plan_path=path, count=2, until_consecutive=3))
+    assert len(refused.value.messages) == 2
+    assert "can never be met" in refused.value.messages[1]
+
+
+def test_where_a_plan_lies_is_looked_at_again(project: Project, desk: Desk, tmp_path: Path) -> None:
+    execution = desk.take(asked())
+    desk.check(execution)
+    with pytest.raises(OutsideError, match="does not lie below a root of plans"):
+        Desk(project.path, (tmp_path / "others",)).check(execution)
+    (project.path / "plans" / "two.md").replace(tmp_path / "two.md")
+    (project.path / "plans" / "two.md").symlink_to(tmp_path / "two.md")
+    with pytest.raises(OutsideError):
+        desk.check(execution)
+
+
 def test_workers_need_xdist(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_pipeline.server.requests.find_spec", lambda name: None)
     with pytest.raises(RefusedError, match="workers need pytest-xdist"):

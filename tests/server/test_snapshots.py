@@ -15,7 +15,7 @@ from pytest_pipeline.record.store import Store
 from pytest_pipeline.server.books import Execution, Launch
 from pytest_pipeline.server.galleries import Gallery
 from pytest_pipeline.server.shapes import Status
-from pytest_pipeline.server.snapshots import Reader, Snapshot, Snapshots, Standing, status_of
+from pytest_pipeline.server.snapshots import Reader, Snapshot, Snapshots, Standing, StoreDoor, status_of
 from tests.record.conftest import at
 from tests.server.serving import Project, telling
 
@@ -82,6 +82,35 @@ def test_the_session_of_an_execution_is_its_own(project: Project) -> None:
     with telling(project, first, "S") as told, Store.open(project.url) as store:
         assert told.store.session_with("execution", first.id) == "S"
         assert Reader(project.book, project.processes, lambda: store, project.state).session_of(second) is None
+
+
+def test_a_store_that_was_replaced_is_told_as_it_is_now(project: Project) -> None:
+    execution, door = project.execution(), StoreDoor(project.url)
+    file = project.state / "state.db"
+    reader = Reader(project.book, project.processes, door, project.state)
+    with telling(project, execution, "S") as told:
+        told.close()
+        assert door() is door()
+        assert reader.standing(execution).status is Status.COMPLETE
+
+    _remove(project)
+    assert reader.standing(execution).session is None
+    assert file.exists()
+
+    other = Project(project.path / "other")
+    other.path.mkdir()
+    with telling(other, execution, "T") as told:
+        told.close(1)
+    _remove(project)
+    (other.state / "state.db").replace(file)
+    found = reader.standing(execution)
+    assert (found.session and found.session.id, found.status) == ("T", Status.FAILED)
+    door.close()
+
+
+def _remove(project: Project) -> None:
+    for each in project.state.glob("state.db*"):
+        each.unlink()
 
 
 class CountedReader(Reader):

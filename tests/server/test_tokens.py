@@ -9,10 +9,12 @@ import pytest
 from pytest_pipeline.errors import SettingsError
 from pytest_pipeline.server.tokens import ApiToken, is_loopback, refuse_open_door
 
-TEXT = "abcdefghijklmnop"
+TEXT = "abcdefghijklmnop0123456789abcdef"
 
 
-@pytest.mark.parametrize("header", [b"Bearer abcdefghijklmnop", b"bearer  abcdefghijklmnop"])
+@pytest.mark.parametrize(
+    "header", [b"Bearer abcdefghijklmnop0123456789abcdef", b"bearer  abcdefghijklmnop0123456789abcdef"]
+)
 def test_it_opens_to_itself(header: bytes) -> None:
     assert ApiToken.of(TEXT).opens(header)
 
@@ -24,12 +26,12 @@ def test_it_opens_to_itself(header: bytes) -> None:
         b"",
         b"Bearer",
         b"Bearer ",
-        b"Bearer abcdefghijklmno",
-        b"Bearer abcdefghijklmnopq",
-        b"Bearer Abcdefghijklmnop",
-        b"Basic abcdefghijklmnop",
-        b"abcdefghijklmnop",
-        b"Bearer abcdefghijklmnop, Bearer x",
+        b"Bearer abcdefghijklmnop0123456789abcde",
+        b"Bearer abcdefghijklmnop0123456789abcdefg",
+        b"Bearer Abcdefghijklmnop0123456789abcdef",
+        b"Basic abcdefghijklmnop0123456789abcdef",
+        b"abcdefghijklmnop0123456789abcdef",
+        b"Bearer abcdefghijklmnop0123456789abcdef, Bearer x",
         b"Bearer \xff",
         b"Bearer " + b"a" * 100_000,
     ],
@@ -62,7 +64,15 @@ def test_a_file_that_others_may_read_or_write_is_refused(tmp_path: Path, mode: i
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"short", b"two words of a token", b"\xff" * 20, "tökens-are-ascii-only".encode()]
+    "content",
+    [
+        b"",
+        b"short",
+        TEXT[:-1].encode(),
+        b"two words of a token that is long enough",
+        b"\xff" * 40,
+        "tökens-are-ascii-only-whatever-their-length".encode(),
+    ],
 )
 def test_a_file_without_a_token_is_refused_and_not_repeated(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "token"

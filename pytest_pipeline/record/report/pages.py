@@ -85,9 +85,14 @@ def sessions_page(standings: Sequence[Standing], now: datetime, more: str) -> st
     return _render("sessions.html", standings=standings, now=now, more=more)
 
 
-def login_page(wrong: bool) -> str:
-    """Where a person gives the token. ``wrong``: what was given before was not the one."""
-    return _render("login.html", wrong=wrong)
+def login_page(wrong: bool, to: str) -> str:
+    """Where a person gives the token.
+
+    Args:
+        wrong: what was given before was not the one.
+        to: the page that was asked for.
+    """
+    return _render("login.html", wrong=wrong, to=to)
 
 
 def message_page(title: str, text: str) -> str:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -168,6 +169,7 @@ def test_a_report_needs_nothing_else_and_runs_only_our_own_script(drawn: Picture
     page = whole(drawn)
     assert not page.all("link")
     assert not page.all("img")
+    assert not [each["href"] for each in page.all("a") if str(each["href"]).startswith("/")]
     assert all("src" not in each for each in page.all("script"))
     [policy] = [each["content"] for each in page.all("meta") if each.get("http-equiv") == "Content-Security-Policy"]
     for text in (pages.style(), pages.script()):
@@ -200,7 +202,7 @@ def test_a_cost_that_nobody_told_is_unknown(drawn: Picture) -> None:
 
 def test_the_list_tells_each_session_and_leads_to_it() -> None:
     page = Reader(pages.sessions_page([stand(SESSION, RUNS, Decimal("1.5"), alive=False)], at(90), "/?page=2"))
-    assert [each["href"] for each in page.all("a")][2:] == ["/sessions/S", "/?page=2"]
+    assert [each["href"] for each in page.all("a")][2:] == ["/sessions/S", "/?page=2", "/docs"]
     text = " ".join(page.texts)
     assert "unfinished" in text
     assert "0 of 3" in text
@@ -223,10 +225,14 @@ def test_times_for_people(seconds: float | None, told: str) -> None:
     assert pages.duration(seconds) == told
 
 
-def test_only_a_session_under_way_is_kept_up_to_date(drawn: Picture) -> None:
+def test_a_session_that_goes_on_or_may_go_on_is_kept_up_to_date(drawn: Picture) -> None:
     ended = SessionRecord("S", at(0), 3, 3, SESSION.facts, at(0) + timedelta(hours=1), 0, False, 1)
-    over = picture(stand(ended, RUNS, Decimal(), alive=False), RUNS, TASKS, alive=False, now=at(90))
-    assert "data-alive" in pages.session_page(drawn)
-    assert "data-alive" in pages.overview(drawn)
-    assert "data-alive" not in pages.session_page(over)
+    over, interrupted, killed = (
+        picture(stand(each, RUNS, Decimal(), alive=False), RUNS, TASKS, alive=False, now=at(90))
+        for each in (ended, replace(ended, exit_code=2), SESSION)
+    )
+    assert 'data-watch="alive"' in pages.session_page(drawn)
+    assert 'data-watch="alive"' in pages.overview(drawn)
+    assert all('data-watch="left"' in pages.session_page(each) for each in (interrupted, killed))
+    assert "data-watch" not in pages.session_page(over)
     assert over.seconds == 3600

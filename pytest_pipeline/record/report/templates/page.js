@@ -34,11 +34,12 @@
   addEventListener("hashchange", open);
   open();
 
-  // The overview of a session that is under way is brought up to date.
+  // The overview of a session is brought up to date while it is under way, or may be taken up again.
   const overview = document.getElementById("overview");
-  if (!overview || !("alive" in overview.dataset)) return;
+  const watched = () => overview.querySelector(".verdict").dataset.watch;
+  if (!overview || !watched()) return;
   const news = document.getElementById("news");
-  let seen = "", wait = SOON;
+  let seen = "", wasAlive = watched() === "alive", wait = wasAlive ? SOON : LATER;
   const say = (text) => { if (news.textContent !== text) news.textContent = text; };
 
   const replace = (text) => {
@@ -50,31 +51,36 @@
     if (at) overview.querySelector(`a[href="${CSS.escape(at)}"]`)?.focus();
   };
 
+  const shown = () => {
+    const how = watched();
+    wasAlive ||= how === "alive";
+    say(how === "alive" || !wasAlive ? "" : how ? "The session was left unfinished." : "The session has ended.");
+    wait = how === "alive" ? SOON : LATER;
+    return !!how;
+  };
+
   const look = async () => {
-    let alive = true;
+    let goOn = true;
     try {
       const headers = seen ? { "If-None-Match": seen } : {};
       const answer = await fetch(overview.dataset.source, { headers, cache: "no-store" });
       if (answer.status === 200) {
         seen = answer.headers.get("ETag") || "";
         replace(await answer.text());
-        alive = !!overview.querySelector(".verdict[data-alive]");
-        say(alive ? "" : "The session has ended.");
-        wait = SOON;
+        goOn = shown();
       } else if (answer.status === 304) {
-        say("");
-        wait = SOON;
+        goOn = shown();
       } else {
         say(answer.status === 401 ? "The server wants its token again, as after a restart: reload the page."
           : `The server answered ${answer.status}. Reload the page to see more.`);
-        alive = answer.status >= 429;
+        goOn = answer.status >= 429;
         wait = LATER;
       }
     } catch {
       say("The server does not answer; what you see may be old.");
       wait = LATER;
     }
-    if (alive) setTimeout(look, document.hidden ? LATER : wait);
+    if (goOn) setTimeout(look, document.hidden ? LATER : wait);
   };
   setTimeout(look, wait);
 })();
