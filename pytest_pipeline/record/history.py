@@ -8,7 +8,7 @@ the same. The first one that differs ends the look back: what lies behind it was
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_pipeline.record.criterion import Verdict, judge
@@ -50,7 +50,7 @@ class History:
             own: what the current session's runs say; runs are named by the numbers that they have there.
         """
         judged = judge(self.runs, required, None)
-        return replace(judged, broken_by=own.broken_by, overlapping=own.overlapping, chaos=own.chaos)
+        return replace(judged, broken_by=own.broken_by, overlapping=own.overlapping, order=own.order, chaos=own.chaos)
 
     def told(self) -> str:
         """The history in a sentence or two."""
@@ -88,9 +88,18 @@ def look_back(
             break
         found.append(each)
     ordered = tuple(reversed(found))
-    runs = [run for each in ordered for run in sorted(runs_of(each.id), key=lambda run: run.admitted)]
-    numbered = tuple(replace(run, number=number, admitted=number) for number, run in enumerate(runs, 1))
-    return History(ordered, numbered, ended_by)
+    return History(ordered, in_a_row(runs_of(each.id) for each in ordered), ended_by)
+
+
+def in_a_row(sessions: Iterable[Iterable[RunRecord]]) -> tuple[RunRecord, ...]:
+    """The runs of several sessions, the oldest session first, in the order of admission and numbered through."""
+    runs = [run for each in sessions for run in sorted(each, key=lambda run: run.admitted)]
+    return tuple(replace(run, number=number, admitted=number) for number, run in enumerate(runs, 1))
+
+
+def sessions_named(fact: str) -> tuple[str, ...]:
+    """The sessions that the fact ``history`` names, the oldest first; of a session taken up again its last one."""
+    return tuple(filter(None, fact.rpartition("; ")[2].split(", ")))
 
 
 def _subject(session: SessionRecord) -> tuple[object, ...]:

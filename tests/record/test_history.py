@@ -103,4 +103,5 @@ def test_later_sessions_are_not_looked_at() -> None:
 
 def test_runs_are_named_as_in_their_own_session() -> None:
     own = judge([RunRecord("S3", 1, 1, at(0), Outcome.FAILED)], 1, 1)
-    assert history({1: "p", 2: "p", 3: "f"}).verdict(3, own).broken_by == 1
+    verdict = history({1: "p", 2: "p", 3: "f"}).verdict(3, own)
+    assert (verdict.broken_by, verdict.order, verdict.admitted) == (1, (1,), 3)

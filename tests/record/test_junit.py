@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -119,6 +120,19 @@ def test_a_session_that_stopped_by_its_results_gets_the_bound_for_looking_whenev
     assert told["pipeline.criterion.met"] == "yes"
     assert told["pipeline.lower_bound"] == told["pipeline.lower_bound_anytime"]
     assert told["pipeline.lower_bound_rule"] == "looking whenever one likes"
+
+
+def test_the_order_of_its_runs_is_told_where_the_number_of_admitted_ones_does_not_tell_it() -> None:
+    verdict = judge(runs(Outcome.PASSED, Outcome.PASSED), 2, 2)
+    assert "pipeline.runs.order" not in dict(junit.suite_properties(SESSION, verdict))
+    counted = replace(SESSION, facts={"history": "R, S"})
+    assert dict(junit.suite_properties(counted, verdict))["pipeline.runs.order"] == "1 2"
+
+
+def test_a_history_is_never_cut() -> None:
+    long = ", ".join(["20260102-030405-abcdef"] * 200)
+    counted = replace(SESSION, facts={"history": long})
+    assert dict(junit.suite_properties(counted, judge([], 1, 1)))["pipeline.history"] == long
 
 
 def test_a_session_without_runs_proves_nothing() -> None:

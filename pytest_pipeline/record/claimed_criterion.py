@@ -1,0 +1,173 @@
+"""Whether what a record says of its criterion follows from its test cases, and from what a store holds beside it.
+
+Runs of earlier sessions (``--count-history``) have test cases in records of their own. Without a store that knows them,
+a record is held to what its own runs leave possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_pipeline.record.claims import Record
+from pytest_pipeline.record.criterion import Verdict, judge
+from pytest_pipeline.record.evidence import anytime_lower_bound, lower_bound
+from pytest_pipeline.record.history import in_a_row, sessions_named
+from pytest_pipeline.record.junit import property_value
+from pytest_pipeline.record.model import RunRecord, SessionRecord
+
+_FIXED = "runs fixed in advance"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a store beside a record holds of its session.
+
+    Args:
+        session: the session.
+        earlier: the runs of the earlier sessions that it counts, by session; None: the store has not all of these.
+    """
+
+    session: SessionRecord
+    earlier: Mapping[str, Sequence[RunRecord]] | None = None
+
+
+def is_number(text: str) -> bool:
+    """Whether a text of a record is a number that can be: no more than five digits."""
+    return text.isascii() and text.isdecimal() and len(text) < 6
+
+
+def lies_about_criterion(record: Record, runs: Sequence[RunRecord], known: Known | None) -> Iterator[str]:
+    """A sentence for everything about the criterion that is not so.
+
+    Args:
+        record: the record.
+        runs: its runs as its test cases tell of them, in the order of admission.
+        known: what a store holds of its session; None: nothing.
+    """
+    required = record.facts.get("criterion.required", "")
+    if not is_number(required) or not int(required):
+        yield f"The record requires {required or 'no number of'} consecutive runs, which is no criterion."
+        return
+    yield from _about_chaos(record)
+    if known is not None:
+        yield from _against_store(record.facts, known.session)
+    if "history" in record.facts:
+        yield from _over_sessions(record, runs, int(required), known)
+        return
+    fixed = record.facts.get("lower_bound_rule") == _FIXED
+    verdict = judge(runs, int(required), len(runs))
+    yield from _differing(record, _follows(record, verdict.streak, verdict.admitted, verdict.successful, fixed=fixed))
+    if fixed and int(required) != verdict.admitted:
+        yield f"The record requires {required} runs and admitted {verdict.admitted}: they were not fixed in advance."
+
+
+def unconfirmed_history(record: Record, known: Known | None) -> Iterator[str]:
+    """A sentence about the runs of earlier sessions, unless it is known how they ended."""
+    earlier = sessions_named(record.facts.get("history", ""))[:-1]
+    if earlier and _earlier(record, known) is None:
+        yield (
+            f"The record counts the runs of {len(earlier)} earlier sessions ({earlier[0]} is the first), of which it "
+            "has no test cases. They cannot be confirmed without the store that holds these sessions."
+        )
+
+
+# Chaos
+
+
+def _chaos(record: Record) -> bool:
+    return "chaos" in record.facts or any("chaos" in each.facts for each in record.claims)
+
+
+def _about_chaos(record: Record) -> Iterator[str]:
+    if not _chaos(record):
+        return
+    if "chaos" not in record.facts:
+        yield "Test cases of the record tell of injected faults, and it does not say that its session was under chaos."
+    if record.facts.get("criterion.met") == "yes":
+        yield "The record is of a session under chaos, which never meets a criterion, and claims that it is met."
+
+
+# The store
+
+
+def _against_store(facts: Mapping[str, str], session: SessionRecord) -> Iterator[str]:
+    known = {"criterion.required": str(session.required)}
+    known |= {name: property_value(name, session.facts[name]) for name in ("chaos", "history") if name in session.facts}
+    for name in ("criterion.required", "chaos", "history"):
+        told, kept = facts.get(name, ""), known.get(name, "")
+        was_taken_up_again = bool(told) and kept.startswith(f"{told}; ")  # after the record was written
+        if told != kept and not was_taken_up_again:
+            yield f"The record says {name} {told or 'nothing'}; the store says {kept or 'nothing'}."
+
+
+def _earlier(record: Record, known: Known | None) -> list[Sequence[RunRecord]] | None:
+    """The runs of the earlier sessions that count; None: they are not known."""
+    named = sessions_named(record.facts.get("history", ""))[:-1]
+    if not named:
+        return []
+    if known is None or known.earlier is None or named != sessions_named(known.session.facts.get("history", ""))[:-1]:
+        return None
+    return [known.earlier[each] for each in named]
+
+
+# What follows
+
+
+def _over_sessions(record: Record, runs: Sequence[RunRecord], required: int, known: Known | None) -> Iterator[str]:
+    named = sessions_named(record.facts["history"])
+    if not named or named[-1] != record.session or len({*named}) < len(named):
+        yield f"The history of the record does not end in its own session {record.session}, or names one twice."
+        return
+    if record.facts.get("lower_bound_rule") == _FIXED:
+        yield "The record counts the runs of several sessions: their number was not fixed in advance."
+    earlier = _earlier(record, known)
+    if earlier is not None:
+        verdict = judge(in_a_row([*earlier, runs]), required, None)
+        yield from _differing(record, _follows(record, verdict.streak, verdict.admitted, verdict.successful))
+        return
+    told = [record.facts.get(name, "") for name in ("criterion.streak", "runs.admitted", "runs.successful")]
+    if not all(map(is_number, told)):
+        yield "The record does not say its streak and how many runs were admitted and successful in numbers."
+        return
+    streak, admitted, successful = map(int, told)
+    impossible = [*_impossible(judge(runs, required, None), streak, admitted, successful)]
+    yield from impossible
+    if not impossible:
+        yield from _differing(record, _follows(record, streak, admitted, successful))
+
+
+def _impossible(own: Verdict, streak: int, admitted: int, successful: int) -> Iterator[str]:
+    """What cannot be, whatever the runs of earlier sessions were."""
+    failed = own.admitted - own.successful
+    if successful < own.successful or admitted - successful < failed:
+        yield (
+            f"The record says that {successful} of {admitted} runs succeeded; {own.successful} of {own.admitted} did "
+            "by its own test cases alone."
+        )
+    elif failed and streak != own.streak:
+        yield f"The record says criterion.streak {streak}; from its test cases follows {own.streak}."
+    elif not own.streak <= streak <= successful or (successful == admitted and streak != admitted):
+        yield f"The record says criterion.streak {streak}, which {successful} successful of {admitted} runs cannot be."
+
+
+def _follows(record: Record, streak: int, admitted: int, successful: int, *, fixed: bool = False) -> dict[str, str]:
+    met = streak >= int(record.facts["criterion.required"]) and not _chaos(record)
+    anytime = anytime_lower_bound(successful, admitted)
+    bound = lower_bound(successful, admitted) if fixed else anytime
+    return {
+        "runs.admitted": str(admitted),
+        "runs.successful": str(successful),
+        "criterion.streak": str(streak),
+        "criterion.met": "yes" if met else "no",
+        "lower_bound": f"{bound:.4f}",
+        "lower_bound_anytime": f"{anytime:.4f}",
+    }
+
+
+def _differing(record: Record, follows: Mapping[str, str]) -> Iterator[str]:
+    for name, value in follows.items():
+        told = record.facts.get(name, "nothing")
+        is_said_already = name == "criterion.met" and told == "yes" and _chaos(record)
+        if told != value and not is_said_already:
+            yield f"The record says {name} {told}; from its test cases follows {value}."
