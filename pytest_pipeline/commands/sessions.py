@@ -17,7 +17,7 @@ from pytest_pipeline.record.columns import plain
 from pytest_pipeline.record.costs import shown
 from pytest_pipeline.record.junit import NO_PROPERTIES
 from pytest_pipeline.record.model import AttemptRecord, RunRecord, SessionRecord, StepRecord, TaskRunRecord
-from pytest_pipeline.record.standing import Standing, age, stand
+from pytest_pipeline.record.standing import Standing, age, standing_of
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.record.summary import summary
 
@@ -44,8 +44,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _standing(project: Project, store: Store, session: SessionRecord) -> Standing:
-    alive = runs_now(project, session)
-    return stand(session, store.runs(session.id), store.cost(session.id), alive=alive)
+    return standing_of(store, session, alive=runs_now(project, session))
 
 
 # The list

@@ -66,9 +66,10 @@ def unconfirmed_history(record: Record, known: Known | None) -> Iterator[str]:
     """A sentence about the runs of earlier sessions, unless it is known how they ended."""
     earlier = sessions_named(record.facts.get("history", ""))[:-1]
     if earlier and _earlier(record, known) is None:
+        which = f"session {earlier[0]}" if len(earlier) == 1 else f"{len(earlier)} sessions from {earlier[0]} on"
         yield (
-            f"The record counts the runs of {len(earlier)} earlier sessions ({earlier[0]} is the first), of which it "
-            "has no test cases. They cannot be confirmed without the store that holds these sessions."
+            f"The record counts the runs of {which} too, of which it has no test cases. They cannot be confirmed "
+            "without the store that holds them."
         )
 
 
@@ -96,8 +97,8 @@ def _against_store(facts: Mapping[str, str], session: SessionRecord) -> Iterator
     known |= {name: property_value(name, session.facts[name]) for name in ("chaos", "history") if name in session.facts}
     for name in ("criterion.required", "chaos", "history"):
         told, kept = facts.get(name, ""), known.get(name, "")
-        was_taken_up_again = bool(told) and kept.startswith(f"{told}; ")  # after the record was written
-        if told != kept and not was_taken_up_again:
+        is_longer_by_now = kept.startswith(f"{told}; ")  # the session was taken up again since
+        if told != kept and not is_longer_by_now:
             yield f"The record says {name} {told or 'nothing'}; the store says {kept or 'nothing'}."
 
 

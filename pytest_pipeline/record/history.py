@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from pytest_pipeline.record.criterion import Verdict, judge
-from pytest_pipeline.record.model import RunRecord, SessionRecord
+from pytest_pipeline.record.model import Outcome, RunRecord, SessionRecord
 
 _PLAN = re.compile(r"(?:^|, )(.+?) [0-9a-f]{16}(?=, |$)")
 
@@ -41,16 +42,6 @@ class History:
     sessions: tuple[SessionRecord, ...]
     runs: tuple[RunRecord, ...]
     ended_by: str = ""
-
-    def verdict(self, required: int, own: Verdict) -> Verdict:
-        """What all the runs say about a criterion; one looks every time, so their number was never fixed in advance.
-
-        Args:
-            required: consecutive successful runs that are asked for.
-            own: what the current session's runs say; runs are named by the numbers that they have there.
-        """
-        judged = judge(self.runs, required, None)
-        return replace(judged, broken_by=own.broken_by, overlapping=own.overlapping, order=own.order, chaos=own.chaos)
 
     def told(self) -> str:
         """The history in a sentence or two."""
@@ -95,6 +86,50 @@ def in_a_row(sessions: Iterable[Iterable[RunRecord]]) -> tuple[RunRecord, ...]:
     """The runs of several sessions, the oldest session first, in the order of admission and numbered through."""
     runs = [run for each in sessions for run in sorted(each, key=lambda run: run.admitted)]
     return tuple(replace(run, number=number, admitted=number) for number, run in enumerate(runs, 1))
+
+
+class Kept(Protocol):
+    """What a store tells of the runs of its sessions."""
+
+    def runs(self, session: str) -> Sequence[RunRecord]:
+        """The runs of a session."""
+        ...
+
+
+def verdict_of(store: Kept, session: SessionRecord, *, alive: bool = False) -> Verdict:
+    """What counts for a session's criterion: its runs, with ``--count-history`` those of earlier sessions too.
+
+    Everything that is told of a session is told from this: its end, its list, its page, its record made again.
+
+    Args:
+        store: holds the session.
+        session: the session.
+        alive: whether a process carries it on.
+    """
+    own = judge(store.runs(session.id), session.required, session.count, chaos="chaos" in session.facts, alive=alive)
+    named = sessions_named(session.facts.get("history", ""))
+    if not named:
+        return own
+    return verdict_over([store.runs(each) for each in named], session.required, own)
+
+
+def verdict_over(sessions: Sequence[Sequence[RunRecord]], required: int, own: Verdict) -> Verdict:
+    """What the runs of several sessions say; one looks every time, so their number was never fixed in advance.
+
+    Args:
+        sessions: the runs of each session, the oldest first; those of the current one are the last.
+        required: consecutive successful runs that are asked for.
+        own: what the current session's runs say; runs are named by the numbers that they have there.
+    """
+    *earlier, current = sessions
+    over = [[_as_it_was_left(run) for run in each] for each in earlier]
+    judged = judge(in_a_row([*over, current]), required, None, alive=own.alive)
+    return replace(judged, broken_by=own.broken_by, overlapping=own.overlapping, order=own.order, chaos=own.chaos)
+
+
+def _as_it_was_left(run: RunRecord) -> RunRecord:
+    """A run that an earlier session left under way never ends."""
+    return replace(run, outcome=Outcome.INTERRUPTED) if run.outcome is Outcome.RUNNING else run
 
 
 def sessions_named(fact: str) -> tuple[str, ...]:

@@ -48,8 +48,8 @@ def test_runs_of_earlier_sessions_are_confirmed_by_the_store_that_holds_them() -
 @pytest.mark.parametrize("beside", [None, known(everything=False), known(history="B, A, S")])
 def test_else_they_cannot_be_confirmed(beside: Known | None) -> None:
     assert [*unconfirmed_history(third(), beside)] == [
-        "The record counts the runs of 2 earlier sessions (A is the first), of which it has no test cases. They cannot "
-        "be confirmed without the store that holds these sessions."
+        "The record counts the runs of 2 sessions from A on too, of which it has no test cases. They cannot be "
+        "confirmed without the store that holds them."
     ]
     assert lies(third()) == []
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
-from pytest_pipeline.record.criterion import judge
-from pytest_pipeline.record.history import History, look_back
+from pytest_pipeline.record.criterion import Verdict
+from pytest_pipeline.record.history import History, look_back, verdict_of
 from pytest_pipeline.record.model import Outcome, RunRecord, SessionRecord
 from tests.record.conftest import at
 
@@ -28,17 +28,16 @@ def session(number: int, facts: Mapping[str, str] | None = None) -> SessionRecor
     return SessionRecord(f"S{number}", at(100 * number), 1, 1, {**FACTS, **(facts or {})})
 
 
+def ended(session: str, letters: str) -> list[RunRecord]:
+    """Runs that ended like the letters say."""
+    ends = {"p": Outcome.PASSED, "f": Outcome.FAILED, "r": Outcome.RUNNING}
+    return [RunRecord(session, place, place, at(place), ends[end]) for place, end in enumerate(letters, 1)]
+
+
 def history(outcomes: Mapping[int, str], *others: SessionRecord) -> History:
     """Sessions 1, 2, ... whose runs ended like the letters say, and others in their places."""
-    ends = {"p": Outcome.PASSED, "f": Outcome.FAILED, "r": Outcome.RUNNING}
     sessions = {number: session(number) for number in outcomes} | {int(each.id[1:]): each for each in others}
-    runs = {
-        f"S{number}": [
-            RunRecord(f"S{number}", place, place, at(100 * number + place), ends[end])
-            for place, end in enumerate(letters, 1)
-        ]
-        for number, letters in outcomes.items()
-    }
+    runs = {f"S{number}": ended(f"S{number}", letters) for number, letters in outcomes.items()}
     return look_back(list(sessions.values()), f"S{max(outcomes)}", lambda name: runs[name])
 
 
@@ -47,13 +46,7 @@ def test_runs_of_sessions_that_are_alike_make_one_streak() -> None:
 
     assert [each.id for each in found.sessions] == ["S1", "S2", "S3"]
     assert [run.number for run in found.runs] == [1, 2, 3, 4]
-    verdict = found.verdict(3, judge((), 1, 1))
-    assert (verdict.streak, verdict.met, verdict.fixed_in_advance) == (3, True, False)
     assert found.told() == "history: streak 3, longest 3; 3 of 4 runs succeeded in 3 sessions since 2026-01-01"
-
-
-def test_a_run_that_never_ended_breaks_the_streak() -> None:
-    assert history({1: "p", 2: "r", 3: "p"}).verdict(2, judge((), 1, 1)).streak == 1
 
 
 @pytest.mark.parametrize(
@@ -101,7 +94,51 @@ def test_later_sessions_are_not_looked_at() -> None:
     assert [each.id for each in history({1: "p", 2: "p"}, later).sessions] == ["S1", "S2"]
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A store: the runs of each session ended like the letters say."""
+
+    ends: Mapping[str, str]
+
+    def runs(self, session: str) -> list[RunRecord]:
+        return ended(session, self.ends[session])
+
+
+def counted(ends: Mapping[str, str], required: int, *, alive: bool = False, **facts: str) -> Verdict:
+    """What the last of these sessions says, which counts the runs of all."""
+    last = [*ends][-1]
+    known = SessionRecord(last, at(0), required, 1, {"history": ", ".join(ends), **facts})
+    return verdict_of(Kept(ends), known, alive=alive)
+
+
+def test_a_session_that_names_a_history_is_judged_with_the_runs_of_all_its_sessions() -> None:
+    verdict = counted({"A": "f", "B": "pp", "C": "p"}, 3)
+    assert (verdict.streak, verdict.met, verdict.admitted, verdict.successful) == (3, True, 4, 3)
+    assert (verdict.count, verdict.fixed_in_advance) == (None, False)
+    assert not counted({"A": "pp", "B": "p"}, 3, chaos="seed 7").met
+
+
+def test_one_that_names_none_is_judged_alone() -> None:
+    verdict = verdict_of(Kept({"A": "pp"}), SessionRecord("A", at(0), 2, 2, {}))
+    assert (verdict.streak, verdict.met, verdict.fixed_in_advance) == (2, True, True)
+    assert not verdict_of(Kept({"A": "p"}), SessionRecord("A", at(0), 1, 1, {"chaos": "seed 7"})).met
+
+
+def test_one_that_was_taken_up_again_counts_what_it_named_last() -> None:
+    known = SessionRecord("C", at(0), 3, 1, {"history": "A, C; B, C"})
+    assert verdict_of(Kept({"A": "f", "B": "p", "C": "p"}), known).admitted == 2
+
+
+def test_a_run_that_an_earlier_session_left_under_way_breaks_the_streak() -> None:
+    for alive in (False, True):
+        assert counted({"A": "p", "B": "r", "C": "p"}, 2, alive=alive).streak == 1
+
+
+def test_a_run_of_a_session_that_goes_on_breaks_no_streak_yet() -> None:
+    verdict = counted({"A": "p", "B": "pr"}, 2, alive=True)
+    assert (verdict.streak, verdict.met) == (2, False)
+
+
 def test_runs_are_named_as_in_their_own_session() -> None:
-    own = judge([RunRecord("S3", 1, 1, at(0), Outcome.FAILED)], 1, 1)
-    verdict = history({1: "p", 2: "p", 3: "f"}).verdict(3, own)
+    verdict = counted({"A": "pp", "B": "f"}, 3)
     assert (verdict.broken_by, verdict.order, verdict.admitted) == (1, (1,), 3)
