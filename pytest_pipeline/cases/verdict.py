@@ -66,7 +66,7 @@ class Closing:
     def _look_back(self) -> None:
         """Tell the history; with ``--count-history`` it is noted, and its runs decide."""
         store, session = self._pipeline.store, self._pipeline.session
-        history = look_back(store.sessions(), session, store.runs)
+        history = look_back(store.sessions(), session, store)
         self._notes.append(history.told())
         if self._settings.count_history:
             store.fact(session, "history", ", ".join(each.id for each in history.sessions))

@@ -1,14 +1,15 @@
 """The criterion over time: consecutive successful runs of sessions that can be compared.
 
 A session is about the same subject when it ran the same plans on the same repository. It is compared when also the
-plans' texts, the selected tasks, the agent and its version, the model, the pipeline's version and what it was told are
-the same. The first one that differs ends the look back: what lies behind it was another experiment.
+plans' texts, the selected tasks, the agent and its version, the models asked for and used, the pipeline's version and
+what it was told are the same. The first one that differs ends the look back: what lies behind it was another
+experiment.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -56,9 +57,7 @@ class History:
         return f"{told}; {self.ended_by}" if self.ended_by else told
 
 
-def look_back(
-    sessions: Sequence[SessionRecord], current: str, runs_of: Callable[[str], Sequence[RunRecord]]
-) -> History:
+def look_back(sessions: Sequence[SessionRecord], current: str, store: Kept) -> History:
     """The sessions that a session can be compared with.
 
     Sessions under chaos count for nothing, and end nothing.
@@ -66,20 +65,43 @@ def look_back(
     Args:
         sessions: all that the store holds.
         current: id of the one to start from.
-        runs_of: the runs of a session.
+        store: tells of their runs, and the models that they used.
     """
     [newest] = [each for each in sessions if each.id == current]
     earlier = [each for each in sessions if (each.started, each.id) < (newest.started, newest.id)]
-    found, ended_by = [newest], ""
+    found, ended_by, models = [newest], "", _Models()
+    models.are_shared_by(newest, store)
     for each in sorted(earlier, key=lambda each: (each.started, each.id), reverse=True):
         if _subject(each) != _subject(newest) or "chaos" in each.facts:
             continue
-        if difference := _difference(newest, each):
+        difference = _difference(newest, each) or ("" if models.are_shared_by(each, store) else "another model used")
+        if difference:
             ended_by = f"the session before them, {each.id}, had {difference}"
             break
         found.append(each)
     ordered = tuple(reversed(found))
-    return History(ordered, in_a_row(runs_of(each.id) for each in ordered), ended_by)
+    return History(ordered, in_a_row(store.runs(each.id) for each in ordered), ended_by)
+
+
+class _Models:
+    """The models that the sessions so far have used, as agents tell: nobody need have asked for one.
+
+    A session that failed may have come to use fewer of them.
+    """
+
+    def __init__(self) -> None:
+        self._used: frozenset[str] | None = None
+        self._may_be_more = True
+
+    def are_shared_by(self, session: SessionRecord, store: Kept) -> bool:
+        """Whether a session has used the same ones."""
+        used = frozenset(store.models(session.id))
+        may_be_more = any(run.outcome is not Outcome.PASSED for run in store.runs(session.id))
+        known = used if self._used is None else self._used
+        fits = used == known or (may_be_more and used < known) or (self._may_be_more and used > known)
+        if fits:
+            self._used, self._may_be_more = used | known, may_be_more and self._may_be_more
+        return fits
 
 
 def in_a_row(sessions: Iterable[Iterable[RunRecord]]) -> tuple[RunRecord, ...]:
@@ -89,10 +111,14 @@ def in_a_row(sessions: Iterable[Iterable[RunRecord]]) -> tuple[RunRecord, ...]:
 
 
 class Kept(Protocol):
-    """What a store tells of the runs of its sessions."""
+    """What a store tells of its sessions."""
 
     def runs(self, session: str) -> Sequence[RunRecord]:
         """The runs of a session."""
+        ...
+
+    def models(self, session: str) -> Collection[str]:
+        """The models that its agents told that they used."""
         ...
 
 

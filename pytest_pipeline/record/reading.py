@@ -86,6 +86,14 @@ def runs(connection: sa.Connection, session: str, number: int | None = None) -> 
     )
 
 
+def models(connection: sa.Connection, session: str) -> frozenset[str]:
+    """The models that the agents of a session told that they used, in any attempt."""
+    told = schema.attempt.c.properties["model"].as_string()
+    attempts = schema.attempt.join(schema.task_run).join(schema.run)
+    wanted = sa.select(told).select_from(attempts).where(schema.run.c.session == session, told.is_not(None))
+    return frozenset(text for (text,) in connection.execute(wanted.distinct()))
+
+
 def cost(connection: sa.Connection, session: str) -> Decimal:
     """What all attempts of a session have cost so far, as far as that is known.
 

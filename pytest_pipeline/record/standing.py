@@ -32,7 +32,7 @@ class State(str, enum.Enum):
 
 
 class Kept(history.Kept, Protocol):
-    """What a store tells of its sessions."""
+    """What a store tells of its sessions, and of what they cost."""
 
     def cost(self, session: str) -> Decimal:
         """US dollars that a session has cost so far."""

@@ -187,6 +187,11 @@ class Store:
         with self._database.reading() as connection:
             return reading.session_with(connection, name, value)
 
+    def models(self, session: str) -> frozenset[str]:
+        """The models that the agents of a session told that they used, in any attempt."""
+        with self._database.reading() as connection:
+            return reading.models(connection, session)
+
     def cost(self, session: str) -> Decimal:
         """US dollars that a session has cost so far, in all processes.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -34,11 +34,26 @@ def ended(session: str, letters: str) -> list[RunRecord]:
     return [RunRecord(session, place, place, at(place), ends[end]) for place, end in enumerate(letters, 1)]
 
 
-def history(outcomes: Mapping[int, str], *others: SessionRecord) -> History:
+@dataclass(frozen=True)
+class Kept:
+    """A store: the runs of each session ended like the letters say, and its agents used these models."""
+
+    ends: Mapping[str, str]
+    used: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def runs(self, session: str) -> list[RunRecord]:
+        return ended(session, self.ends[session])
+
+    def models(self, session: str) -> Sequence[str]:
+        return self.used.get(session, ())
+
+
+def history(outcomes: Mapping[int, str], *others: SessionRecord, models: Mapping[int, str] | None = None) -> History:
     """Sessions 1, 2, ... whose runs ended like the letters say, and others in their places."""
     sessions = {number: session(number) for number in outcomes} | {int(each.id[1:]): each for each in others}
-    runs = {f"S{number}": ended(f"S{number}", letters) for number, letters in outcomes.items()}
-    return look_back(list(sessions.values()), f"S{max(outcomes)}", lambda name: runs[name])
+    runs = {f"S{number}": letters for number, letters in outcomes.items()}
+    used = {f"S{number}": names.split() for number, names in (models or {}).items()}
+    return look_back(list(sessions.values()), f"S{max(outcomes)}", Kept(runs, used))
 
 
 def test_runs_of_sessions_that_are_alike_make_one_streak() -> None:
@@ -69,6 +84,30 @@ def test_a_session_of_another_experiment_ends_the_look_back_and_is_named(name: s
     assert found.told().endswith(f"in this session alone; the session before them, S2, had {what}")
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "models", "compared"),
+    [
+        ({1: "p", 2: "p", 3: "p"}, {1: "m", 2: "m", 3: "m"}, 3),
+        ({1: "p", 2: "p", 3: "p"}, {1: "m", 2: "n", 3: "m"}, 1),
+        ({1: "p", 2: "p", 3: "p"}, {1: "m", 2: "m n", 3: "m"}, 1),  # another one for some of the tasks
+        ({1: "p", 2: "p", 3: "p"}, {1: "m", 2: "m", 3: "m n"}, 1),
+        ({1: "p", 2: "p", 3: "p"}, {1: "m", 3: "m"}, 1),
+        ({1: "p", 2: "f", 3: "p"}, {1: "m n", 2: "m", 3: "m n"}, 3),  # it failed before n's turn came
+        ({1: "p", 2: "f", 3: "p"}, {1: "m n", 2: "o", 3: "m n"}, 1),
+        ({1: "p", 2: "p", 3: "f"}, {1: "m n", 2: "m n", 3: "m"}, 3),
+        ({1: "p", 2: "p", 3: "f"}, {1: "m", 2: "n"}, 2),  # it failed before any model's turn
+        ({1: "p", 2: "f", 3: "f"}, {1: "m n", 2: "m", 3: "m"}, 3),
+    ],
+)
+def test_another_model_that_nobody_had_asked_for_ends_the_look_back(
+    outcomes: Mapping[int, str], models: Mapping[int, str], compared: int
+) -> None:
+    found = history(outcomes, models=models)
+    assert len(found.sessions) == compared
+    named = f"the session before them, S{3 - compared}, had another model used"
+    assert found.ended_by == (named if compared < 3 else "")
+
+
 def test_versions_of_other_programs_may_change() -> None:
     found = history({1: "p", 2: "p"}, session(1, {"versions": "pytest-pipeline 0.1.0, pytest 8.4.2"}))
     assert [each.id for each in found.sessions] == ["S1", "S2"]
@@ -92,16 +131,6 @@ def test_sessions_about_something_else_or_under_chaos_count_for_nothing(facts: M
 def test_later_sessions_are_not_looked_at() -> None:
     later = replace(session(9), id="S9")
     assert [each.id for each in history({1: "p", 2: "p"}, later).sessions] == ["S1", "S2"]
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A store: the runs of each session ended like the letters say."""
-
-    ends: Mapping[str, str]
-
-    def runs(self, session: str) -> list[RunRecord]:
-        return ended(session, self.ends[session])
 
 
 def counted(ends: Mapping[str, str], required: int, *, alive: bool = False, **facts: str) -> Verdict:

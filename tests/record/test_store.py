@@ -335,3 +335,14 @@ def test_nothing_is_noted_of_an_attempt_that_has_ended_or_never_was(store: Store
             store.note_attempt(wrong, {})
 
     assert store.attempts(KEY)[0].properties == {"cost_usd": "0.1"}
+
+
+def test_the_models_that_agents_used_are_told_once_each(store: Store) -> None:
+    assert store.models("S") == frozenset()
+    for task, model in (("1.1", "m-1"), ("1.2", "m-2"), ("1.3", "m-1")):
+        store.admit_attempt(TaskRunKey("S", 1, "p.md", "1", task), "T", at(2), {"model": model})
+    store.admit_attempt(TaskRunKey("S", 1, "p.md", "1", "1.4"), "T", at(2), {"cost_usd": "1"})
+    store.open_session(SessionRecord("T", at(9), 1, 1))
+
+    assert store.models("S") == {"m-1", "m-2"}
+    assert store.models("T") == frozenset()
