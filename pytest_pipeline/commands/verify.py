@@ -25,7 +25,7 @@ from pytest_pipeline.plans.reader import parse_plan
 from pytest_pipeline.record.claimed_criterion import Known
 from pytest_pipeline.record.claims import Record, read_record, record_of
 from pytest_pipeline.record.columns import plain
-from pytest_pipeline.record.history import sessions_named
+from pytest_pipeline.record.history import redrawn, sessions_named
 from pytest_pipeline.record.model import SessionRecord
 from pytest_pipeline.record.selection import ALL, SELECTED, Selection
 from pytest_pipeline.record.store import Store
@@ -111,7 +111,9 @@ def _known_here(project: Project, record: Record) -> tuple[Selected | None, Know
             return None, None
         earlier = sessions_named(session.facts.get("history", ""))[:-1]
         runs = {each: store.runs(each) for each in earlier if store.find_session(each)}
-        return _selected(store, record, session), Known(session, runs if len(runs) == len(earlier) else None)
+        drawn_anew = sum(redrawn(store, each) for each in runs)
+        known = Known(session, runs if len(runs) == len(earlier) else None, drawn_anew)
+        return _selected(store, record, session), known
 
 
 def _selected(store: Store, record: Record, session: SessionRecord) -> Selected | None:

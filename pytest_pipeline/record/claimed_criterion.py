@@ -7,7 +7,7 @@ a record is held to what its own runs leave possible.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_pipeline.record.claims import Record
 from pytest_pipeline.record.criterion import Verdict, judge
@@ -26,10 +26,12 @@ class Known:
     Args:
         session: the session.
         earlier: the runs of the earlier sessions that it counts, by session; None: the store has not all of these.
+        redrawn: how many of these runs succeeded with a new draw.
     """
 
     session: SessionRecord
     earlier: Mapping[str, Sequence[RunRecord]] | None = None
+    redrawn: int = 0
 
 
 def is_number(text: str) -> bool:
@@ -56,8 +58,8 @@ def lies_about_criterion(record: Record, runs: Sequence[RunRecord], known: Known
         yield from _over_sessions(record, runs, int(required), known)
         return
     fixed = record.facts.get("lower_bound_rule") == _FIXED
-    verdict = judge(runs, int(required), len(runs))
-    yield from _differing(record, _follows(record, verdict.streak, verdict.admitted, verdict.successful, fixed=fixed))
+    verdict = judge(runs, int(required), len(runs), redrawn=_redrawn(record))
+    yield from _differing(record, _follows(record, verdict, fixed=fixed))
     if fixed and int(required) != verdict.admitted:
         yield f"The record requires {required} runs and admitted {verdict.admitted}: they were not fixed in advance."
 
@@ -71,6 +73,12 @@ def unconfirmed_history(record: Record, known: Known | None) -> Iterator[str]:
             f"The record counts the runs of {which} too, of which it has no test cases. They cannot be confirmed "
             "without the store that holds them."
         )
+
+
+def _redrawn(record: Record) -> set[int]:
+    """The runs in which an agent had begun more than once on a task, by the test cases."""
+    draws = {key: claim.facts.get("draws", "0") for key, claim in record.decided.items()}
+    return {key.run for key, told in draws.items() if not is_number(told) or int(told) > 1}
 
 
 # Chaos
@@ -122,45 +130,51 @@ def _over_sessions(record: Record, runs: Sequence[RunRecord], required: int, kno
         return
     if record.facts.get("lower_bound_rule") == _FIXED:
         yield "The record counts the runs of several sessions: their number was not fixed in advance."
+    own = judge(runs, required, None, redrawn=_redrawn(record))
     earlier = _earlier(record, known)
     if earlier is not None:
+        redrawn = own.redrawn + (known.redrawn if known is not None else 0)
         verdict = judge(in_a_row([*earlier, runs]), required, None)
-        yield from _differing(record, _follows(record, verdict.streak, verdict.admitted, verdict.successful))
+        yield from _differing(record, _follows(record, replace(verdict, redrawn=redrawn)))
         return
     told = [record.facts.get(name, "") for name in ("criterion.streak", "runs.admitted", "runs.successful")]
+    told.append(record.facts.get("runs.redrawn", "0"))
     if not all(map(is_number, told)):
         yield "The record does not say its streak and how many runs were admitted and successful in numbers."
         return
-    streak, admitted, successful = map(int, told)
-    impossible = [*_impossible(judge(runs, required, None), streak, admitted, successful)]
+    streak, admitted, successful, redrawn = map(int, told)
+    said = replace(own, streak=streak, admitted=admitted, successful=successful, redrawn=redrawn)
+    impossible = [*_impossible(own, said)]
     yield from impossible
     if not impossible:
-        yield from _differing(record, _follows(record, streak, admitted, successful))
+        yield from _differing(record, _follows(record, said))
 
 
-def _impossible(own: Verdict, streak: int, admitted: int, successful: int) -> Iterator[str]:
+def _impossible(own: Verdict, said: Verdict) -> Iterator[str]:
     """What cannot be, whatever the runs of earlier sessions were."""
-    failed = own.admitted - own.successful
+    failed, streak, admitted, successful = own.admitted - own.successful, said.streak, said.admitted, said.successful
     if successful < own.successful or admitted - successful < failed:
         yield (
             f"The record says that {successful} of {admitted} runs succeeded; {own.successful} of {own.admitted} did "
             "by its own test cases alone."
         )
+    elif not own.redrawn <= said.redrawn <= own.redrawn + successful - own.successful:
+        yield f"The record says runs.redrawn {said.redrawn}, which cannot be; {own.redrawn} are by its own test cases."
     elif failed and streak != own.streak:
         yield f"The record says criterion.streak {streak}; from its test cases follows {own.streak}."
     elif not own.streak <= streak <= successful or (successful == admitted and streak != admitted):
         yield f"The record says criterion.streak {streak}, which {successful} successful of {admitted} runs cannot be."
 
 
-def _follows(record: Record, streak: int, admitted: int, successful: int, *, fixed: bool = False) -> dict[str, str]:
-    met = streak >= int(record.facts["criterion.required"]) and not _chaos(record)
-    anytime = anytime_lower_bound(successful, admitted)
-    bound = lower_bound(successful, admitted) if fixed else anytime
+def _follows(record: Record, verdict: Verdict, *, fixed: bool = False) -> dict[str, str]:
+    anytime = anytime_lower_bound(verdict.proving, verdict.admitted)
+    bound = lower_bound(verdict.proving, verdict.admitted) if fixed else anytime
     return {
-        "runs.admitted": str(admitted),
-        "runs.successful": str(successful),
-        "criterion.streak": str(streak),
-        "criterion.met": "yes" if met else "no",
+        "runs.admitted": str(verdict.admitted),
+        "runs.successful": str(verdict.successful),
+        "runs.redrawn": str(verdict.redrawn),
+        "criterion.streak": str(verdict.streak),
+        "criterion.met": "yes" if verdict.streak >= verdict.required and not _chaos(record) else "no",
         "lower_bound": f"{bound:.4f}",
         "lower_bound_anytime": f"{anytime:.4f}",
     }
@@ -168,7 +182,7 @@ def _follows(record: Record, streak: int, admitted: int, successful: int, *, fix
 
 def _differing(record: Record, follows: Mapping[str, str]) -> Iterator[str]:
     for name, value in follows.items():
-        told = record.facts.get(name, "nothing")
+        told = record.facts.get(name, "0" if name == "runs.redrawn" else "nothing")
         is_said_already = name == "criterion.met" and told == "yes" and _chaos(record)
         if told != value and not is_said_already:
             yield f"The record says {name} {told}; from its test cases follows {value}."

@@ -69,6 +69,8 @@ def _with_itself(claim: Claim, *, last: bool) -> Iterator[str]:
         yield f"The test case of {claim} is passed, and has the failure kind {claim.facts['failure_kind']}."
     if claim.outcome is Outcome.FAILED and "failure_kind" not in claim.facts:
         yield f"The test case of {claim} is failed, and has no failure kind."
+    if claim.attempt > 1 and not is_number(claim.facts.get("draws", "")):
+        yield f"The test case of {claim} is attempt {claim.attempt}, and does not say on how many an agent had begun."
     if claim.outcome in (Outcome.PASSED, Outcome.FAILED) and not claim.attempt:
         yield f"The test case of {claim} is {claim.outcome}, and names no attempt."
 

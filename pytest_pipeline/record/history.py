@@ -117,6 +117,10 @@ class Kept(Protocol):
         """The runs of a session."""
         ...
 
+    def redrawn(self, session: str) -> Collection[int]:
+        """Numbers of its runs in which an agent had begun more than once on a task."""
+        ...
+
     def models(self, session: str) -> Collection[str]:
         """The models that its agents told that they used."""
         ...
@@ -132,25 +136,37 @@ def verdict_of(store: Kept, session: SessionRecord, *, alive: bool = False) -> V
         session: the session.
         alive: whether a process carries it on.
     """
-    own = judge(store.runs(session.id), session.required, session.count, chaos="chaos" in session.facts, alive=alive)
+    own = judge(
+        store.runs(session.id),
+        session.required,
+        session.count,
+        chaos="chaos" in session.facts,
+        alive=alive,
+        redrawn=store.redrawn(session.id),
+    )
     named = sessions_named(session.facts.get("history", ""))
     if not named:
         return own
-    return verdict_over([store.runs(each) for each in named], session.required, own)
+    return _verdict_over([store.runs(each) for each in named], own, sum(redrawn(store, each) for each in named))
 
 
-def verdict_over(sessions: Sequence[Sequence[RunRecord]], required: int, own: Verdict) -> Verdict:
+def redrawn(store: Kept, session: str) -> int:
+    """How many successful runs of a session had a task that was drawn anew."""
+    return judge(store.runs(session), 1, None, redrawn=store.redrawn(session)).redrawn
+
+
+def _verdict_over(sessions: Sequence[Sequence[RunRecord]], own: Verdict, redrawn: int) -> Verdict:
     """What the runs of several sessions say; one looks every time, so their number was never fixed in advance.
 
     Args:
         sessions: the runs of each session, the oldest first; those of the current one are the last.
-        required: consecutive successful runs that are asked for.
         own: what the current session's runs say; runs are named by the numbers that they have there.
+        redrawn: successful runs in all of them with a new draw.
     """
     *earlier, current = sessions
     over = [[_as_it_was_left(run) for run in each] for each in earlier]
-    judged = judge(in_a_row([*over, current]), required, None, alive=own.alive)
-    return replace(judged, broken_by=own.broken_by, overlapping=own.overlapping, order=own.order, chaos=own.chaos)
+    judged = judge(in_a_row([*over, current]), own.required, None, chaos=own.chaos, alive=own.alive)
+    return replace(judged, broken_by=own.broken_by, overlapping=own.overlapping, order=own.order, redrawn=redrawn)
 
 
 def _as_it_was_left(run: RunRecord) -> RunRecord:

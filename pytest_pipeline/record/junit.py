@@ -120,6 +120,7 @@ SUITE_PROPERTIES: Mapping[str, str] = MappingProxyType(
         "criterion.met": "yes or no",
         "runs.admitted": "runs that were admitted; each of them counts",
         "runs.successful": "runs that succeeded",
+        "runs.redrawn": "those of them with a task on which an agent had begun more than once: they prove nothing",
         "runs.order": "numbers of its runs in the order of admission: with --count-history, or not by number",
         "lower_bound": "95 % lower bound of the success rate of whole runs that holds for this session",
         "lower_bound_rule": "what it rests on: runs fixed in advance, or looking whenever one likes",
@@ -186,9 +187,9 @@ def suite_properties(session: SessionRecord, verdict: Verdict) -> tuple[tuple[st
         session: its facts become properties, also those that are not listed.
         verdict: what :func:`~pytest_pipeline.record.criterion.judge` says about its runs.
     """
-    anytime = anytime_lower_bound(verdict.successful, verdict.admitted)
+    anytime = anytime_lower_bound(verdict.proving, verdict.admitted)
     fixed = verdict.fixed_in_advance
-    bound = lower_bound(verdict.successful, verdict.admitted) if fixed else anytime
+    bound = lower_bound(verdict.proving, verdict.admitted) if fixed else anytime
     known = {
         **session.facts,
         "session": session.id,
@@ -197,6 +198,7 @@ def suite_properties(session: SessionRecord, verdict: Verdict) -> tuple[tuple[st
         "criterion.met": "yes" if verdict.met else "no",
         "runs.admitted": str(verdict.admitted),
         "runs.successful": str(verdict.successful),
+        **({"runs.redrawn": str(verdict.redrawn)} if verdict.redrawn else {}),
         **({"runs.order": " ".join(map(str, verdict.order))} if _must_tell_order(session, verdict) else {}),
         "lower_bound": f"{bound:.4f}",
         "lower_bound_rule": "runs fixed in advance" if fixed else "looking whenever one likes",

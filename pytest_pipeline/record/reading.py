@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from pytest_pipeline.errors import FailureKind
 from pytest_pipeline.record import schema
 from pytest_pipeline.record.costs import usd
+from pytest_pipeline.record.draws import redrawn_runs
 from pytest_pipeline.record.model import (
     AttemptRecord,
     Ended,
@@ -92,6 +93,19 @@ def models(connection: sa.Connection, session: str) -> frozenset[str]:
     attempts = schema.attempt.join(schema.task_run).join(schema.run)
     wanted = sa.select(told).select_from(attempts).where(schema.run.c.session == session, told.is_not(None))
     return frozenset(text for (text,) in connection.execute(wanted.distinct()))
+
+
+def redrawn(connection: sa.Connection, session: str) -> frozenset[int]:
+    """Numbers of the runs of a session in which an agent had begun more than once on a task."""
+    run = schema.run.c
+    repeated = (
+        sa.select(run.number)
+        .select_from(schema.attempt.join(schema.task_run).join(schema.run))
+        .where(run.session == session, schema.attempt.c.number > 1)
+        .distinct()
+    )
+    numbers = connection.execute(repeated).scalars().all()  # of few runs, so that all others need not be read
+    return redrawn_runs(each for number in numbers for each in task_runs(connection, session, number))
 
 
 def cost(connection: sa.Connection, session: str) -> Decimal:

@@ -192,6 +192,11 @@ class Store:
         with self._database.reading() as connection:
             return reading.models(connection, session)
 
+    def redrawn(self, session: str) -> frozenset[int]:
+        """Numbers of the runs of a session in which an agent had begun more than once on a task."""
+        with self._database.reading() as connection:
+            return reading.redrawn(connection, session)
+
     def cost(self, session: str) -> Decimal:
         """US dollars that a session has cost so far, in all processes.
 

@@ -171,6 +171,7 @@ def test_a_pull_request_that_an_attempt_left_open_and_a_later_one_merged_was_ope
     later, suite = world.case("1.1"), world.tree.find("testsuite")
     earlier = copy.deepcopy(later)
     world.change("attempt", "2")
+    world.change("draws", "1")
     assert suite is not None
     suite.append(earlier)
     world.count("tests", 1)

@@ -24,7 +24,8 @@ def claim(
 
 
 def record(*claims: Claim, required: int, streak: int, admitted: int, successful: int, **facts: str) -> Record:
-    anytime = f"{anytime_lower_bound(successful, admitted):.4f}"
+    proving = successful - int(facts.get("runs__redrawn", "0"))
+    anytime = f"{anytime_lower_bound(proving, admitted):.4f}"
     fixed = required == admitted and "history" not in facts
     known = {
         "criterion.required": str(required),
@@ -32,7 +33,7 @@ def record(*claims: Claim, required: int, streak: int, admitted: int, successful
         "criterion.met": "yes" if streak >= required else "no",
         "runs.admitted": str(admitted),
         "runs.successful": str(successful),
-        "lower_bound": f"{lower_bound(successful, admitted):.4f}" if fixed else anytime,
+        "lower_bound": f"{lower_bound(proving, admitted):.4f}" if fixed else anytime,
         "lower_bound_rule": "runs fixed in advance" if fixed else "looking whenever one likes",
         "lower_bound_anytime": anytime,
     }

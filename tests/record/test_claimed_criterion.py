@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_pipeline.record.claimed_criterion import Known, unconfirmed_history
@@ -13,6 +15,7 @@ from tests.record.conftest import at
 
 PASSED = claim(1)
 FAILED = claim(1, "failed")
+AGAIN = claim(1, attempt=2, draws="2")
 
 
 def third(
@@ -43,6 +46,14 @@ def test_runs_of_earlier_sessions_are_confirmed_by_the_store_that_holds_them() -
     honest = third(streak=2, admitted=4, successful=3)
     assert lies(honest, known=known(first="pf")) == []
     assert lies(third(streak=1, successful=2), known=known(second="r")) == []
+
+
+def test_new_draws_of_all_sessions_count() -> None:
+    assert lies(third(AGAIN, runs__redrawn="3")) == []
+    assert lies(third(AGAIN, runs__redrawn="2"), known=replace(known(), redrawn=1)) == []
+    assert lies(third(AGAIN, runs__redrawn="2"), known=known())[0] == (
+        "The record says runs.redrawn 2; from its test cases follows 1."
+    )
 
 
 @pytest.mark.parametrize("beside", [None, known(everything=False), known(history="B, A, S")])
@@ -81,6 +92,8 @@ def test_a_history_ends_in_its_own_session(history: str) -> None:
         (third(streak=4, admitted=5), "criterion.streak 4, which 3 successful of 5 runs cannot be."),
         (third(streak=0, admitted=5), "criterion.streak 0, which 3 successful of 5 runs cannot be."),
         (third(streak=2), "criterion.streak 2, which 3 successful of 3 runs cannot be."),
+        (third(runs__redrawn="3"), "The record says runs.redrawn 3, which cannot be; 0 are by its own test cases."),
+        (third(AGAIN), "The record says runs.redrawn 0, which cannot be; 1 are by its own test cases."),
         (third(lower_bound="0.9"), "The record says lower_bound 0.9; from its test cases follows 0.2557."),
         (third(lower_bound_anytime="0.9"), "The record says lower_bound_anytime 0.9; from"),
         (third(criterion__met="no"), "The record says criterion.met no; from its test cases follows yes."),

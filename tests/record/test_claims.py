@@ -23,7 +23,16 @@ MET = record(claim(1), claim(2), required=2, streak=2, admitted=2, successful=2)
         record(claim(1), claim(2, "skipped"), required=2, streak=0, admitted=2, successful=1),
         record(claim(1), claim(2, "skipped"), required=2, streak=1, admitted=1, successful=1),
         record(claim(1), claim(2, "completed"), required=2, streak=2, admitted=2, successful=2),
-        record(claim(1, "failed", shown="passed"), claim(1, attempt=2), required=1, streak=1, admitted=1, successful=1),
+        record(
+            claim(1, "failed", shown="passed"),
+            claim(1, attempt=2, draws="1"),
+            required=1,
+            streak=1,
+            admitted=1,
+            successful=1,
+        ),
+        record(claim(1, attempt=2, draws="2"), required=1, streak=1, admitted=1, successful=1, runs__redrawn="1"),
+        record(claim(1, "failed", attempt=2, draws="2"), required=1, streak=0, admitted=1, successful=0),
         record(claim(1, "failed", shown="skipped"), required=1, streak=0, admitted=1, successful=0),
         record(claim(1), claim(2, "failed"), required=1, streak=1, admitted=2, successful=1, runs__order="2 1"),
         record(claim(1), required=1, streak=0, admitted=1, successful=0, unreadable="bad.md"),
@@ -85,6 +94,23 @@ def test_an_honest_record_agrees_with_itself(honest: Record) -> None:
         (
             record(claim(1, failure_kind="agent"), required=1, streak=1, admitted=1, successful=1),
             "The test case of task a of batch 1 of p.md in run 1 is passed, and has the failure kind agent.",
+        ),
+        (
+            record(claim(1, attempt=2, draws="2"), required=1, streak=1, admitted=1, successful=1),
+            "The record says runs.redrawn 0; from its test cases follows 1.",
+        ),
+        (
+            record(claim(1, attempt=2, draws="2"), required=1, streak=1, admitted=1, successful=1),
+            "The record says lower_bound 0.0500; from its test cases follows 0.0000.",
+        ),
+        (
+            record(claim(1, attempt=2, draws="many"), required=1, streak=1, admitted=1, successful=1),
+            "The record says runs.redrawn 0; from its test cases follows 1.",
+        ),
+        (
+            record(claim(1, attempt=2), required=1, streak=1, admitted=1, successful=1),
+            "The test case of task a of batch 1 of p.md in run 1 is attempt 2, and does not say on how many an agent "
+            "had begun.",
         ),
         (
             record(claim(1, attempt=0), required=1, streak=1, admitted=1, successful=1),

@@ -29,8 +29,8 @@ def session(number: int, facts: Mapping[str, str] | None = None) -> SessionRecor
 
 
 def ended(session: str, letters: str) -> list[RunRecord]:
-    """Runs that ended like the letters say."""
-    ends = {"p": Outcome.PASSED, "f": Outcome.FAILED, "r": Outcome.RUNNING}
+    """Runs that ended like the letters say; ``P`` is a success by a new draw."""
+    ends = {"p": Outcome.PASSED, "P": Outcome.PASSED, "f": Outcome.FAILED, "r": Outcome.RUNNING}
     return [RunRecord(session, place, place, at(place), ends[end]) for place, end in enumerate(letters, 1)]
 
 
@@ -43,6 +43,9 @@ class Kept:
 
     def runs(self, session: str) -> list[RunRecord]:
         return ended(session, self.ends[session])
+
+    def redrawn(self, session: str) -> set[int]:
+        return {place for place, end in enumerate(self.ends[session], 1) if end in "Pf"}
 
     def models(self, session: str) -> Sequence[str]:
         return self.used.get(session, ())
@@ -145,6 +148,11 @@ def test_a_session_that_names_a_history_is_judged_with_the_runs_of_all_its_sessi
     assert (verdict.streak, verdict.met, verdict.admitted, verdict.successful) == (3, True, 4, 3)
     assert (verdict.count, verdict.fixed_in_advance) == (None, False)
     assert not counted({"A": "pp", "B": "p"}, 3, chaos="seed 7").met
+
+
+def test_new_draws_are_counted_in_all_its_sessions_where_their_runs_succeeded() -> None:
+    assert counted({"A": "Pf", "B": "pP", "C": "P"}, 3).redrawn == 3
+    assert verdict_of(Kept({"A": "Pp"}), SessionRecord("A", at(0), 2, 2)).proving == 1
 
 
 def test_one_that_names_none_is_judged_alone() -> None:
