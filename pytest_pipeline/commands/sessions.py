@@ -69,7 +69,7 @@ def _row(standing: Standing, now: datetime) -> tuple[str, ...]:
     session = standing.session
     return (
         session.id,
-        str(standing.state),
+        f"{standing.state} (chaos)" if "chaos" in session.facts else str(standing.state),
         f"{standing.verdict.streak} of {session.required}",
         "met" if standing.met else "not met",
         f"{shown(standing.cost)} USD",

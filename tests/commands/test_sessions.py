@@ -67,6 +67,15 @@ def test_sessions_are_listed_with_state_streak_cost_and_age(project: Project, st
     assert second[:5] == [NEW, "unfinished", "0 of 1", "not met", "0.00 USD"]
 
 
+def test_a_session_under_chaos_is_listed_as_one(project: Project, store: Store) -> None:
+    store.fact(OLD, "chaos", "seed 7, rate 0.2")
+    assert [re.split(r"\s{2,}", line)[1] for line in command_here(project, "sessions").lines[1:]] == [
+        "failed (chaos)",
+        "unfinished",
+    ]
+    assert [each["state"] for each in told(project)] == ["failed", "unfinished"]
+
+
 def test_a_session_that_a_process_carries_on_is_running(project: Project, store: Store) -> None:
     with held(session_lock(project.state, NEW)):
         assert [each["state"] for each in told(project)] == ["failed", "running"]
