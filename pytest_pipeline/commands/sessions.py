@@ -39,8 +39,10 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"sessions takes nothing or `show SESSION`, not {' '.join(words)!r}")
     if words:
         wanted = (words[1:] or [LATEST])[0]
-        return in_project("sessions", rest, lambda project: _show(project, wanted, as_json=options.json))
-    return in_project("sessions", rest, lambda project: _list(project, as_json=options.json))
+        return in_project(
+            "sessions", rest, lambda project: _show(project, wanted, as_json=options.json), takes_words=True
+        )
+    return in_project("sessions", rest, lambda project: _list(project, as_json=options.json), takes_words=True)
 
 
 def _standing(project: Project, store: Store, session: SessionRecord) -> Standing:

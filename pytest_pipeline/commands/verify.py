@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     _, rest = parser.parse_known_args(flags)
     if len(words) != 1:
         parser.error("verify takes one record: a file of --junitxml, or a session of the store")
-    return in_project("verify", rest, lambda project: _verify(project, words[0]))
+    return in_project("verify", rest, lambda project: _verify(project, words[0]), takes_words=True)
 
 
 def _verify(project: Project, wanted: str) -> int:

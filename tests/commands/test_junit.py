@@ -99,6 +99,14 @@ def test_a_criterion_over_sessions_is_told_alike_everywhere(project: Project) ->
     assert alone.lines[0].startswith("CANNOT BE CONFIRMED: The record counts the runs of session 2")
 
 
+@pytest.mark.parametrize("command", ["junit", "report", "verify"])
+def test_a_session_that_is_named_after_an_option_is_told_where_it_belongs(project: Project, command: str) -> None:
+    before = {"verify": ["record.xml"]}.get(command, [])
+    ran = command_here(project, command, *before, "--forge", "local", SESSION)
+    assert ran.exit_code == 4
+    assert f"{command} takes its words before its options, and {SESSION!r} stands after one." in ran.errors
+
+
 @pytest.fixture
 def killed(project: Project) -> Iterator[Store]:
     """The store of a session that was killed at the first task of its first run."""

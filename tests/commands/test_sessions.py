@@ -23,6 +23,7 @@ from tests.commands.running import command_here
 from tests.e2e.world import Project
 
 OLD, NEW = "20260101-000000-aaaaaa", "20260102-000000-bbbbbb"
+WORDS_FIRST = "python -m pytest_pipeline sessions takes its words before its options"
 URL = "https://forge/pull/7"
 
 
@@ -143,7 +144,8 @@ def test_one_in_full_for_programs(project: Project, store: Store) -> None:
         (("show", ""), "The store holds no session ''."),
         (("list",), "Sessions takes nothing or `show SESSION`, not 'list'."),
         (("show", OLD, NEW), "Sessions takes nothing or `show SESSION`, not"),
-        (("--json", "show"), "python -m pytest_pipeline sessions takes options only, not 'show'."),
+        (("show", "--json", OLD), f"{WORDS_FIRST}, and {OLD!r} stands after one. Put it before all options; "),
+        (("--json", "show"), f"{WORDS_FIRST}, and 'show' stands after one."),
     ],
 )
 def test_what_names_no_session_is_told(project: Project, store: Store, arguments: tuple[str, ...], said: str) -> None:
