@@ -63,15 +63,15 @@ def look_back(sessions: Sequence[SessionRecord], current: str, store: Kept) -> H
     Sessions under chaos count for nothing, and end nothing.
 
     Args:
-        sessions: all that the store holds.
+        sessions: all that the store holds, in the order in which they were opened.
         current: id of the one to start from.
         store: tells of their runs, and the models that they used.
     """
-    [newest] = [each for each in sessions if each.id == current]
-    earlier = [each for each in sessions if (each.started, each.id) < (newest.started, newest.id)]
+    [place] = [place for place, each in enumerate(sessions) if each.id == current]
+    newest, earlier = sessions[place], sessions[:place]
     found, ended_by, models = [newest], "", _Models()
     models.are_shared_by(newest, store)
-    for each in sorted(earlier, key=lambda each: (each.started, each.id), reverse=True):
+    for each in reversed(earlier):
         if _subject(each) != _subject(newest) or "chaos" in each.facts:
             continue
         difference = _difference(newest, each) or ("" if models.are_shared_by(each, store) else "another model used")

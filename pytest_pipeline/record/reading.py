@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 
 def sessions(connection: sa.Connection, session: str | None = None) -> tuple[SessionRecord, ...]:
-    """One session or all of them, the oldest first."""
+    """One session or all of them in the order in which they were opened, as the rows of their facts tell.
+
+    A clock may have been set back meanwhile, so it tells only of those without facts, which come last.
+    """
     wanted = sa.select(schema.session).order_by(schema.session.c.started, schema.session.c.id)
     told = sa.select(schema.fact).order_by(schema.fact.c.id)
     if session is not None:
@@ -43,19 +46,21 @@ def sessions(connection: sa.Connection, session: str | None = None) -> tuple[Ses
     for row in connection.execute(told):
         earlier = facts[row.session].get(row.name)
         facts[row.session][row.name] = row.value if earlier is None else f"{earlier}; {row.value}"
+    opened = {name: place for place, name in enumerate(facts)}
+    rows = sorted(connection.execute(wanted), key=lambda row: opened.get(row.id, len(opened)))
     return tuple(
         SessionRecord(
             id=row.id,
             started=row.started,
             required=row.required,
             count=row._mapping["count"],  # a row is a tuple, which has a count of its own
-            facts=MappingProxyType(facts[row.id]),
+            facts=MappingProxyType(facts.get(row.id, {})),
             finished=row.finished,
             streak=row.streak,
             met=row.met,
             exit_code=row.exit_code,
         )
-        for row in connection.execute(wanted)
+        for row in rows
     )
 
 

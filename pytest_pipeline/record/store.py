@@ -178,7 +178,7 @@ class Store:
             return next(iter(reading.sessions(connection, session)), None)
 
     def sessions(self) -> tuple[SessionRecord, ...]:
-        """All sessions, the oldest first."""
+        """All sessions in the order in which they were opened, whatever the clock said."""
         with self._database.reading() as connection:
             return reading.sessions(connection)
 

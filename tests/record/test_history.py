@@ -131,9 +131,16 @@ def test_sessions_about_something_else_or_under_chaos_count_for_nothing(facts: M
     assert found.ended_by == ""
 
 
-def test_later_sessions_are_not_looked_at() -> None:
+def test_sessions_that_were_opened_later_are_not_looked_at() -> None:
     later = replace(session(9), id="S9")
     assert [each.id for each in history({1: "p", 2: "p"}, later).sessions] == ["S1", "S2"]
+
+
+def test_a_clock_that_was_set_back_hides_no_failure() -> None:
+    ahead = replace(session(2), started=at(9000))
+    found = history({1: "p", 2: "f", 3: "p"}, ahead)
+    assert [each.id for each in found.sessions] == ["S1", "S2", "S3"]
+    assert found.told().startswith("history: streak 1, longest 1; 2 of 3 runs succeeded in 3 sessions")
 
 
 def counted(ends: Mapping[str, str], required: int, *, alive: bool = False, **facts: str) -> Verdict:
