@@ -97,6 +97,7 @@ def test_a_session_of_another_experiment_ends_the_look_back_and_is_named(name: s
         ({1: "p", 2: "p", 3: "p"}, {1: "m", 3: "m"}, 1),
         ({1: "p", 2: "f", 3: "p"}, {1: "m n", 2: "m", 3: "m n"}, 3),  # it failed before n's turn came
         ({1: "p", 2: "f", 3: "p"}, {1: "m n", 2: "o", 3: "m n"}, 1),
+        ({1: "p", 2: "f", 3: "p"}, {1: "m n o", 2: "m", 3: "m n"}, 2),
         ({1: "p", 2: "p", 3: "f"}, {1: "m n", 2: "m n", 3: "m"}, 3),
         ({1: "p", 2: "p", 3: "f"}, {1: "m", 2: "n"}, 2),  # it failed before any model's turn
         ({1: "p", 2: "f", 3: "f"}, {1: "m n", 2: "m", 3: "m"}, 3),
