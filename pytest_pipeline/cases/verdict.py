@@ -12,8 +12,8 @@ from pytest_pipeline.events import CriterionDecided
 from pytest_pipeline.execution.opening import Opened
 from pytest_pipeline.execution.steps import now
 from pytest_pipeline.record.chaos import reckon
-from pytest_pipeline.record.criterion import Verdict, judge
-from pytest_pipeline.record.history import look_back
+from pytest_pipeline.record.criterion import Verdict
+from pytest_pipeline.record.history import look_back, verdict_of
 from pytest_pipeline.record.junit import suite_properties
 from pytest_pipeline.record.summary import summary
 from pytest_pipeline.settings import Settings
@@ -54,26 +54,22 @@ class Closing:
             failed_elsewhere: whether something failed that is no item of a plan.
         """
         store, session = self._pipeline.store, self._pipeline.session
-        self._verdict = verdict = judge(
-            store.runs(session), self._settings.required, self._settings.count, chaos=self._settings.chaos is not None
-        )
         if self._settings.history or self._settings.count_history:
-            verdict = self._look_back(verdict)
+            self._look_back()
+        self._verdict = verdict = verdict_of(store, store.session(session))
         self._tell_hooks(CriterionDecided(session, verdict.required, verdict.streak, verdict.met))
         code = self._exit_code(exitstatus, failed_elsewhere)
         store.close_session(session, streak=verdict.streak, met=verdict.met, exit_code=code, finished=now())
         self._add_suite_properties()
         return code
 
-    def _look_back(self, verdict: Verdict) -> Verdict:
-        """Tell the history; with ``--count-history`` its runs decide."""
+    def _look_back(self) -> None:
+        """Tell the history; with ``--count-history`` it is noted, and its runs decide."""
         store, session = self._pipeline.store, self._pipeline.session
-        history = look_back(store.sessions(), session, store.runs)
+        history = look_back(store.sessions(), session, store)
         self._notes.append(history.told())
         if self._settings.count_history:
             store.fact(session, "history", ", ".join(each.id for each in history.sessions))
-            verdict = self._verdict = history.verdict(self._settings.count_history, verdict)
-        return verdict
 
     def _tell_hooks(self, event: CriterionDecided) -> None:
         hook = self._config.hook.pytest_pipeline_criterion_decided

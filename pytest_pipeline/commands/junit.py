@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     files = [each for each in options.output if not _INI.match(each)]
     ini = [part for each in options.output if _INI.match(each) for part in ("-o", each)]
     session, target = (words or [LATEST])[0], (files or [_STDOUT])[-1]
-    return in_project("junit", [*rest, *ini], lambda project: _junit(project, session, target))
+    return in_project("junit", [*rest, *ini], lambda project: _junit(project, session, target), takes_words=True)
 
 
 def _junit(project: Project, session: str, target: str) -> int:

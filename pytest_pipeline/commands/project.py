@@ -41,7 +41,7 @@ Work = Callable[[Project], int]
 """What a command does in its project; returns the exit code."""
 
 
-def in_project(command: str, arguments: Sequence[str], work: Work) -> int:
+def in_project(command: str, arguments: Sequence[str], work: Work, *, takes_words: bool = False) -> int:
     """Let pytest start as for a test run, and do the command's work in the place of the tests.
 
     So a command has exactly the settings of a session: pytest alone knows how to find them. Nothing is collected, and
@@ -51,6 +51,7 @@ def in_project(command: str, arguments: Sequence[str], work: Work) -> int:
         command: the command's name, for messages.
         arguments: options for pytest, without the command's own.
         work: what to do.
+        takes_words: whether the command takes words, such as a session, before its options.
 
     Returns:
         The work's exit code; pytest's own where it could not start, after it has told why.
@@ -61,14 +62,15 @@ def in_project(command: str, arguments: Sequence[str], work: Work) -> int:
     # Pytest warns of what matters to tests alone, such as modules that are imported already, and a project may make
     # errors of that.
     quiet = ("-W", "ignore::pytest.PytestWarning")
-    return int(pytest.main([*quiet, *arguments], plugins=[_InPlaceOfTests(command, arguments, work)]))
+    return int(pytest.main([*quiet, *arguments], plugins=[_InPlaceOfTests(command, arguments, work, takes_words)]))
 
 
 class _InPlaceOfTests:
-    def __init__(self, command: str, arguments: Sequence[str], work: Work) -> None:
+    def __init__(self, command: str, arguments: Sequence[str], work: Work, takes_words: bool) -> None:
         self._command = f"{PROGRAM} {command}"
         self._arguments = arguments
         self._work = work
+        self._takes_words = takes_words
 
     @pytest.hookimpl(wrapper=True)
     def pytest_cmdline_parse(self) -> Generator[None, pytest.Config, pytest.Config]:
@@ -91,6 +93,11 @@ class _InPlaceOfTests:
                 "Add -p pipeline."
             )
         stray = [each for each in config.args if each in self._arguments]
+        if stray and self._takes_words:
+            raise pytest.UsageError(
+                f"{self._command} takes its words before its options, and {stray[0]!r} stands after one. Put it before "
+                f"all options; `{self._command} --help` lists them."
+            )
         if stray:
             raise pytest.UsageError(
                 f"{self._command} takes options only, not {stray[0]!r}. "

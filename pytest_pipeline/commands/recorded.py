@@ -13,6 +13,7 @@ from pytest_pipeline.execution.alive import is_alive
 from pytest_pipeline.execution.layout import store_url
 from pytest_pipeline.execution.opening import state_place
 from pytest_pipeline.record.database import Database, sqlite_file
+from pytest_pipeline.record.history import verdict_of
 from pytest_pipeline.record.model import SessionRecord
 from pytest_pipeline.record.rebuilding import Rebuilt, rebuild
 from pytest_pipeline.record.store import Store
@@ -102,4 +103,4 @@ def rebuilt(project: Project, store: Store, wanted: str) -> Rebuilt:
     session = find_session(store, wanted)
     if runs_now(project, session):
         raise SettingsError(f"Session {session.id} still runs. Wait until it has ended.")
-    return rebuild(session, store.runs(session.id), store.task_runs(session.id), store.cost(session.id))
+    return rebuild(session, verdict_of(store, session), store.task_runs(session.id), store.cost(session.id))

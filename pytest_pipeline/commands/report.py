@@ -22,14 +22,13 @@ def main(arguments: Sequence[str]) -> int:
         PipelineError: there is no such session, or the file cannot be written.
     """
     words, flags = words_first(arguments)
-    parser = Parser("report", COMMANDS["report"])
-    parser.add_argument("session", nargs="?", help="Its id, the beginning of it, or latest (the default).")
+    parser = Parser("report", COMMANDS["report"], words="[SESSION]")
     parser.add_argument("-o", "--output", metavar="FILE", default="report.html", help="Default: %(default)s.")
     options, rest = parser.parse_known_args(flags)
     if len(words) > 1:
         parser.error(f"report takes one session, not {words[1]!r} too")
     wanted = (words or [LATEST])[0]
-    return in_project("report", rest, lambda project: _report(project, wanted, options.output))
+    return in_project("report", rest, lambda project: _report(project, wanted, options.output), takes_words=True)
 
 
 def _report(project: Project, wanted: str, target: str) -> int:

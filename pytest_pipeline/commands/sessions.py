@@ -17,7 +17,7 @@ from pytest_pipeline.record.columns import plain
 from pytest_pipeline.record.costs import shown
 from pytest_pipeline.record.junit import NO_PROPERTIES
 from pytest_pipeline.record.model import AttemptRecord, RunRecord, SessionRecord, StepRecord, TaskRunRecord
-from pytest_pipeline.record.standing import Standing, age, stand
+from pytest_pipeline.record.standing import Standing, age, standing_of
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.record.summary import summary
 
@@ -39,13 +39,14 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"sessions takes nothing or `show SESSION`, not {' '.join(words)!r}")
     if words:
         wanted = (words[1:] or [LATEST])[0]
-        return in_project("sessions", rest, lambda project: _show(project, wanted, as_json=options.json))
-    return in_project("sessions", rest, lambda project: _list(project, as_json=options.json))
+        return in_project(
+            "sessions", rest, lambda project: _show(project, wanted, as_json=options.json), takes_words=True
+        )
+    return in_project("sessions", rest, lambda project: _list(project, as_json=options.json), takes_words=True)
 
 
 def _standing(project: Project, store: Store, session: SessionRecord) -> Standing:
-    alive = runs_now(project, session)
-    return stand(session, store.runs(session.id), store.cost(session.id), alive=alive)
+    return standing_of(store, session, alive=runs_now(project, session))
 
 
 # The list
@@ -70,7 +71,7 @@ def _row(standing: Standing, now: datetime) -> tuple[str, ...]:
     session = standing.session
     return (
         session.id,
-        str(standing.state),
+        f"{standing.state} (chaos)" if "chaos" in session.facts else str(standing.state),
         f"{standing.verdict.streak} of {session.required}",
         "met" if standing.met else "not met",
         f"{shown(standing.cost)} USD",

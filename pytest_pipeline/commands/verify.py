@@ -22,9 +22,13 @@ from pytest_pipeline.forges.leftovers import session_start
 from pytest_pipeline.host.git import Repository
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.plans.reader import parse_plan
+from pytest_pipeline.record.claimed_criterion import Known
 from pytest_pipeline.record.claims import Record, read_record, record_of
 from pytest_pipeline.record.columns import plain
+from pytest_pipeline.record.history import redrawn, sessions_named
+from pytest_pipeline.record.model import SessionRecord
 from pytest_pipeline.record.selection import ALL, SELECTED, Selection
+from pytest_pipeline.record.store import Store
 
 _PLAN = re.compile(r"(.+?) ([0-9a-f]{16})(?:, |$)")
 
@@ -40,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     _, rest = parser.parse_known_args(flags)
     if len(words) != 1:
         parser.error("verify takes one record: a file of --junitxml, or a session of the store")
-    return in_project("verify", rest, lambda project: _verify(project, words[0]))
+    return in_project("verify", rest, lambda project: _verify(project, words[0]), takes_words=True)
 
 
 def _verify(project: Project, wanted: str) -> int:
@@ -85,31 +89,42 @@ def _repository(project: Project, record: Record, place: Path) -> Repository:
 def _look(project: Project, record: Record, forge: Forge, git: Repository) -> Findings:
     plans, missing = _plans(project, record, git)
     part = record.facts.get(SELECTED, "nothing")
-    selected = _known_here(project, record)
+    selected, known = _known_here(project, record)
     if selected is None and part != ALL:
         selected = Selected(())
         missing.append(
             f"The record says that {part} of the items of its plans were selected; that it leaves out no other cannot "
             "be confirmed without the store."
         )
-    found = Verifier(record, forge, git, plans, selected).verify()
+    found = Verifier(record, forge, git, plans, selected, known).verify()
     found.open[:0] = missing
     return found
 
 
-def _known_here(project: Project, record: Record) -> Selected | None:
-    """What the store knows of the session: it may excuse that an item is missing, and supports no claim."""
+def _known_here(project: Project, record: Record) -> tuple[Selected | None, Known | None]:
+    """What the store knows of the session: what was selected, and how it and the earlier ones that it counts ended."""
     if not has_store(project):
-        return None
+        return None, None
     with opened_store(project) as store:
-        known = next((each for each in store.sessions() if each.id == record.session), None)
-        selection = Selection.read(known) if known is not None else None
-        if selection is None:
-            return None
-        runs = {each.key.run for each in record.claims}
-        begun = {each.key for each in store.task_runs(record.session)}
-        items = [key for key, _, _ in selection.nodes(record.session) if key.run <= max(runs, default=0)]
-        return Selected(items, [key for key in items if key not in begun])
+        session = store.find_session(record.session)
+        if session is None:
+            return None, None
+        earlier = sessions_named(session.facts.get("history", ""))[:-1]
+        runs = {each: store.runs(each) for each in earlier if store.find_session(each)}
+        drawn_anew = sum(redrawn(store, each) for each in runs)
+        known = Known(session, runs if len(runs) == len(earlier) else None, drawn_anew)
+        return _selected(store, record, session), known
+
+
+def _selected(store: Store, record: Record, session: SessionRecord) -> Selected | None:
+    """The items; the store may excuse that one is missing, and supports no claim about one."""
+    selection = Selection.read(session)
+    if selection is None:
+        return None
+    runs = {each.key.run for each in record.claims}
+    begun = {each.key for each in store.task_runs(record.session)}
+    items = [key for key, _, _ in selection.nodes(record.session) if key.run <= max(runs, default=0)]
+    return Selected(items, [key for key in items if key not in begun])
 
 
 def _plans(project: Project, record: Record, git: Repository) -> tuple[dict[str, Plan], list[str]]:

@@ -13,7 +13,7 @@ from pytest_pipeline.record.model import AttemptRecord, Outcome, TaskRunKey, Tas
 from pytest_pipeline.record.report.details import Detail, Material, detail
 from pytest_pipeline.record.report.pages import report
 from pytest_pipeline.record.report.picture import picture
-from pytest_pipeline.record.standing import stand
+from pytest_pipeline.record.standing import standing_of
 from pytest_pipeline.record.store import Store
 
 ROOM = 8 * 1024**2
@@ -54,7 +54,7 @@ def session_report(store: Store, layout: Layout, rootdir: Path, *, alive: bool, 
     """
     session, runs = store.session(layout.session), store.runs(layout.session)
     task_runs = store.task_runs(layout.session)
-    standing = stand(session, runs, store.cost(session.id), alive=alive)
+    standing = standing_of(store, session, alive=alive)
     space = _Room(room)
     shelf = Shelf.of(rootdir, layout)
 

@@ -13,6 +13,7 @@ from pytest_pipeline.forges.base import Forge
 from pytest_pipeline.forges.leftovers import BranchKind, Leftover, Sweepable
 from pytest_pipeline.host.git import Repository
 from pytest_pipeline.plans.model import Expectation, Plan, Status, Task
+from pytest_pipeline.record.claimed_criterion import Known, unconfirmed_history
 from pytest_pipeline.record.claims import Claim, Record
 from pytest_pipeline.record.consistency import admitted_runs, contradictions
 from pytest_pipeline.record.model import FINAL_STATE, Outcome, TaskRunKey
@@ -42,12 +43,20 @@ class Verifier:
         git: a repository of ours; what is fetched is kept there.
         plans: the plans of the session by path, those whose text is known.
         selected: what was selected; None: all items of these plans.
+        known: what a store holds of the session; None: nothing.
     """
 
     def __init__(
-        self, record: Record, forge: Forge, git: Repository, plans: Mapping[str, Plan], selected: Selected | None = None
+        self,
+        record: Record,
+        forge: Forge,
+        git: Repository,
+        plans: Mapping[str, Plan],
+        selected: Selected | None = None,
+        known: Known | None = None,
     ) -> None:
         self._record = record
+        self._known = known
         self._forge = forge
         self._git = git
         self._plans = plans
@@ -73,7 +82,9 @@ class Verifier:
         """
         found, record = Findings(), self._record
         admitted = admitted_runs(record)
-        found.lies += contradictions(record, self._selected.items, self._selected.untouched, admitted)
+        selected = self._selected
+        found.lies += contradictions(record, selected.items, selected.untouched, admitted, self._known)
+        found.open += unconfirmed_history(record, self._known)
         if not _SHA.fullmatch(self._start):
             found.lies.append(f"The record names {self._start!r} as its base commit, which is none.")
             return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -27,6 +27,8 @@ class Verdict:
         order: the numbers of all runs in the order of admission.
         chaos: whether faults were injected: such a session never meets a criterion.
         alive: whether the session goes on, so that what has not ended may still succeed; it breaks no streak yet.
+        redrawn: successful runs with a task that was drawn anew, after an agent had begun on it: who tries until it
+            works proves nothing by that it did, so they are trials, and no successes of the evidence.
     """
 
     required: int
@@ -42,6 +44,12 @@ class Verdict:
     order: tuple[int, ...]
     chaos: bool = False
     alive: bool = False
+    redrawn: int = 0
+
+    @property
+    def proving(self) -> int:
+        """The successful runs that prove something."""
+        return self.successful - self.redrawn
 
     @property
     def trials(self) -> int:
@@ -76,7 +84,13 @@ def run_outcome(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 def judge(
-    runs: Sequence[RunRecord], required: int, count: int | None, *, chaos: bool = False, alive: bool = False
+    runs: Sequence[RunRecord],
+    required: int,
+    count: int | None,
+    *,
+    chaos: bool = False,
+    alive: bool = False,
+    redrawn: Collection[int] = (),
 ) -> Verdict:
     """Judge runs.
 
@@ -86,6 +100,7 @@ def judge(
         count: planned runs; None: nobody has planned a number.
         chaos: whether faults were injected.
         alive: whether the session goes on.
+        redrawn: numbers of the runs with a task that was drawn anew.
     """
     if required < 1:
         raise ValueError(f"at least one run must be required, not {required}")
@@ -107,6 +122,7 @@ def judge(
         order=tuple(run.number for run in ordered),
         chaos=chaos,
         alive=alive,
+        redrawn=sum(run.number in redrawn and _succeeded(run) for run in ordered),
     )
 
 

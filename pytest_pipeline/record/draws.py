@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pytest_pipeline.record.costs import cost_of
-from pytest_pipeline.record.model import AttemptRecord
+from pytest_pipeline.record.model import AttemptRecord, TaskRunRecord
 
 
 def draws(attempts: Iterable[AttemptRecord]) -> int:
@@ -19,6 +19,11 @@ def draws(attempts: Iterable[AttemptRecord]) -> int:
     it was not available, and tells of no turn and no cost, had not.
     """
     return sum(map(_had_begun, attempts))
+
+
+def redrawn_runs(task_runs: Iterable[TaskRunRecord]) -> frozenset[int]:
+    """Numbers of the runs in which an agent had begun more than once on a task."""
+    return frozenset(each.key.run for each in task_runs if draws(each.attempts) > 1)
 
 
 def _had_begun(attempt: AttemptRecord) -> bool:

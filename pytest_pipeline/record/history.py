@@ -1,18 +1,20 @@
 """The criterion over time: consecutive successful runs of sessions that can be compared.
 
 A session is about the same subject when it ran the same plans on the same repository. It is compared when also the
-plans' texts, the selected tasks, the agent and its version, the model, the pipeline's version and what it was told are
-the same. The first one that differs ends the look back: what lies behind it was another experiment.
+plans' texts, the selected tasks, the agent and its version, the models asked for and used, the pipeline's version and
+what it was told are the same. The first one that differs ends the look back: what lies behind it was another
+experiment.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from pytest_pipeline.record.criterion import Verdict, judge
-from pytest_pipeline.record.model import RunRecord, SessionRecord
+from pytest_pipeline.record.model import Outcome, RunRecord, SessionRecord
 
 _PLAN = re.compile(r"(?:^|, )(.+?) [0-9a-f]{16}(?=, |$)")
 
@@ -42,16 +44,6 @@ class History:
     runs: tuple[RunRecord, ...]
     ended_by: str = ""
 
-    def verdict(self, required: int, own: Verdict) -> Verdict:
-        """What all the runs say about a criterion; one looks every time, so their number was never fixed in advance.
-
-        Args:
-            required: consecutive successful runs that are asked for.
-            own: what the current session's runs say; runs are named by the numbers that they have there.
-        """
-        judged = judge(self.runs, required, None)
-        return replace(judged, broken_by=own.broken_by, overlapping=own.overlapping, chaos=own.chaos)
-
     def told(self) -> str:
         """The history in a sentence or two."""
         verdict = judge(self.runs, 1, None)
@@ -65,32 +57,126 @@ class History:
         return f"{told}; {self.ended_by}" if self.ended_by else told
 
 
-def look_back(
-    sessions: Sequence[SessionRecord], current: str, runs_of: Callable[[str], Sequence[RunRecord]]
-) -> History:
+def look_back(sessions: Sequence[SessionRecord], current: str, store: Kept) -> History:
     """The sessions that a session can be compared with.
 
     Sessions under chaos count for nothing, and end nothing.
 
     Args:
-        sessions: all that the store holds.
+        sessions: all that the store holds, in the order in which they were opened.
         current: id of the one to start from.
-        runs_of: the runs of a session.
+        store: tells of their runs, and the models that they used.
     """
-    [newest] = [each for each in sessions if each.id == current]
-    earlier = [each for each in sessions if (each.started, each.id) < (newest.started, newest.id)]
-    found, ended_by = [newest], ""
-    for each in sorted(earlier, key=lambda each: (each.started, each.id), reverse=True):
+    [place] = [place for place, each in enumerate(sessions) if each.id == current]
+    newest, earlier = sessions[place], sessions[:place]
+    found, ended_by, models = [newest], "", _Models()
+    models.are_shared_by(newest, store)
+    for each in reversed(earlier):
         if _subject(each) != _subject(newest) or "chaos" in each.facts:
             continue
-        if difference := _difference(newest, each):
+        difference = _difference(newest, each) or ("" if models.are_shared_by(each, store) else "another model used")
+        if difference:
             ended_by = f"the session before them, {each.id}, had {difference}"
             break
         found.append(each)
     ordered = tuple(reversed(found))
-    runs = [run for each in ordered for run in sorted(runs_of(each.id), key=lambda run: run.admitted)]
-    numbered = tuple(replace(run, number=number, admitted=number) for number, run in enumerate(runs, 1))
-    return History(ordered, numbered, ended_by)
+    return History(ordered, in_a_row(store.runs(each.id) for each in ordered), ended_by)
+
+
+class _Models:
+    """The models that the sessions so far have used, as agents tell: nobody need have asked for one.
+
+    A session that failed may have come to use fewer of them.
+    """
+
+    def __init__(self) -> None:
+        self._used: frozenset[str] | None = None
+        self._may_be_more = True
+
+    def are_shared_by(self, session: SessionRecord, store: Kept) -> bool:
+        """Whether a session has used the same ones."""
+        used = frozenset(store.models(session.id))
+        may_be_more = any(run.outcome is not Outcome.PASSED for run in store.runs(session.id))
+        known = used if self._used is None else self._used
+        fits = used == known or (may_be_more and used < known) or (self._may_be_more and used > known)
+        if fits:
+            self._used, self._may_be_more = used | known, may_be_more and self._may_be_more
+        return fits
+
+
+def in_a_row(sessions: Iterable[Iterable[RunRecord]]) -> tuple[RunRecord, ...]:
+    """The runs of several sessions, the oldest session first, in the order of admission and numbered through."""
+    runs = [run for each in sessions for run in sorted(each, key=lambda run: run.admitted)]
+    return tuple(replace(run, number=number, admitted=number) for number, run in enumerate(runs, 1))
+
+
+class Kept(Protocol):
+    """What a store tells of its sessions."""
+
+    def runs(self, session: str) -> Sequence[RunRecord]:
+        """The runs of a session."""
+        ...
+
+    def redrawn(self, session: str) -> Collection[int]:
+        """Numbers of its runs in which an agent had begun more than once on a task."""
+        ...
+
+    def models(self, session: str) -> Collection[str]:
+        """The models that its agents told that they used."""
+        ...
+
+
+def verdict_of(store: Kept, session: SessionRecord, *, alive: bool = False) -> Verdict:
+    """What counts for a session's criterion: its runs, with ``--count-history`` those of earlier sessions too.
+
+    Everything that is told of a session is told from this: its end, its list, its page, its record made again.
+
+    Args:
+        store: holds the session.
+        session: the session.
+        alive: whether a process carries it on.
+    """
+    own = judge(
+        store.runs(session.id),
+        session.required,
+        session.count,
+        chaos="chaos" in session.facts,
+        alive=alive,
+        redrawn=store.redrawn(session.id),
+    )
+    named = sessions_named(session.facts.get("history", ""))
+    if not named:
+        return own
+    return _verdict_over([store.runs(each) for each in named], own, sum(redrawn(store, each) for each in named))
+
+
+def redrawn(store: Kept, session: str) -> int:
+    """How many successful runs of a session had a task that was drawn anew."""
+    return judge(store.runs(session), 1, None, redrawn=store.redrawn(session)).redrawn
+
+
+def _verdict_over(sessions: Sequence[Sequence[RunRecord]], own: Verdict, redrawn: int) -> Verdict:
+    """What the runs of several sessions say; one looks every time, so their number was never fixed in advance.
+
+    Args:
+        sessions: the runs of each session, the oldest first; those of the current one are the last.
+        own: what the current session's runs say; runs are named by the numbers that they have there.
+        redrawn: successful runs in all of them with a new draw.
+    """
+    *earlier, current = sessions
+    over = [[_as_it_was_left(run) for run in each] for each in earlier]
+    judged = judge(in_a_row([*over, current]), own.required, None, chaos=own.chaos, alive=own.alive)
+    return replace(judged, broken_by=own.broken_by, overlapping=own.overlapping, order=own.order, redrawn=redrawn)
+
+
+def _as_it_was_left(run: RunRecord) -> RunRecord:
+    """A run that an earlier session left under way never ends."""
+    return replace(run, outcome=Outcome.INTERRUPTED) if run.outcome is Outcome.RUNNING else run
+
+
+def sessions_named(fact: str) -> tuple[str, ...]:
+    """The sessions that the fact ``history`` names, the oldest first; of a session taken up again its last one."""
+    return tuple(filter(None, fact.rpartition("; ")[2].split(", ")))
 
 
 def _subject(session: SessionRecord) -> tuple[object, ...]:

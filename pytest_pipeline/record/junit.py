@@ -120,7 +120,8 @@ SUITE_PROPERTIES: Mapping[str, str] = MappingProxyType(
         "criterion.met": "yes or no",
         "runs.admitted": "runs that were admitted; each of them counts",
         "runs.successful": "runs that succeeded",
-        "runs.order": "numbers of the runs in the order of admission, where that is another than by number",
+        "runs.redrawn": "those of them with a task on which an agent had begun more than once: they prove nothing",
+        "runs.order": "numbers of its runs in the order of admission: with --count-history, or not by number",
         "lower_bound": "95 % lower bound of the success rate of whole runs that holds for this session",
         "lower_bound_rule": "what it rests on: runs fixed in advance, or looking whenever one likes",
         "lower_bound_anytime": "the bound for looking whenever one likes",
@@ -130,6 +131,8 @@ SUITE_PROPERTIES: Mapping[str, str] = MappingProxyType(
 
 LONGEST_VALUE = 2000
 """Characters of a property; a record is no place for files."""
+
+_WHOLE = frozenset({"history"})  # ids of ours, one a night
 
 # All that XML 1.0 forbids, and the control characters above ASCII, with which terminals can be steered.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\u007e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -184,9 +187,9 @@ def suite_properties(session: SessionRecord, verdict: Verdict) -> tuple[tuple[st
         session: its facts become properties, also those that are not listed.
         verdict: what :func:`~pytest_pipeline.record.criterion.judge` says about its runs.
     """
-    anytime = anytime_lower_bound(verdict.successful, verdict.admitted)
+    anytime = anytime_lower_bound(verdict.proving, verdict.admitted)
     fixed = verdict.fixed_in_advance
-    bound = lower_bound(verdict.successful, verdict.admitted) if fixed else anytime
+    bound = lower_bound(verdict.proving, verdict.admitted) if fixed else anytime
     known = {
         **session.facts,
         "session": session.id,
@@ -195,7 +198,8 @@ def suite_properties(session: SessionRecord, verdict: Verdict) -> tuple[tuple[st
         "criterion.met": "yes" if verdict.met else "no",
         "runs.admitted": str(verdict.admitted),
         "runs.successful": str(verdict.successful),
-        **({} if verdict.order == tuple(sorted(verdict.order)) else {"runs.order": " ".join(map(str, verdict.order))}),
+        **({"runs.redrawn": str(verdict.redrawn)} if verdict.redrawn else {}),
+        **({"runs.order": " ".join(map(str, verdict.order))} if _must_tell_order(session, verdict) else {}),
         "lower_bound": f"{bound:.4f}",
         "lower_bound_rule": "runs fixed in advance" if fixed else "looking whenever one likes",
         "lower_bound_anytime": f"{anytime:.4f}",
@@ -203,13 +207,20 @@ def suite_properties(session: SessionRecord, verdict: Verdict) -> tuple[tuple[st
     return _properties(known, SUITE_PROPERTIES)
 
 
+def _must_tell_order(session: SessionRecord, verdict: Verdict) -> bool:
+    """With a history ``runs.admitted`` does not tell which of the session's own runs were admitted."""
+    return "history" in session.facts or verdict.order != tuple(sorted(verdict.order))
+
+
 def _properties(known: Mapping[str, str], listed: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     names = [name for name in listed if name in known] + sorted(known.keys() - listed.keys() - NO_PROPERTIES)
-    return tuple((PREFIX + clean(name), _bounded(clean(str(known[name])))) for name in names)
+    return tuple((PREFIX + clean(name), property_value(name, str(known[name]))) for name in names)
 
 
-def _bounded(text: str) -> str:
-    if len(text) <= LONGEST_VALUE:
+def property_value(name: str, text: str) -> str:
+    """A fact as the property of that name says it."""
+    text = clean(text)
+    if len(text) <= LONGEST_VALUE or name in _WHOLE:
         return text
     more = f" ... ({len(text)} characters)"
     return text[: LONGEST_VALUE - len(more)] + more

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from pytest_pipeline.errors import FailureKind
 from pytest_pipeline.record import schema
 from pytest_pipeline.record.costs import usd
+from pytest_pipeline.record.draws import redrawn_runs
 from pytest_pipeline.record.model import (
     AttemptRecord,
     Ended,
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
 
 
 def sessions(connection: sa.Connection, session: str | None = None) -> tuple[SessionRecord, ...]:
-    """One session or all of them, the oldest first."""
+    """One session or all of them in the order in which they were opened, as the rows of their facts tell.
+
+    A clock may have been set back meanwhile, so it tells only of those without facts, which come last.
+    """
     wanted = sa.select(schema.session).order_by(schema.session.c.started, schema.session.c.id)
     told = sa.select(schema.fact).order_by(schema.fact.c.id)
     if session is not None:
@@ -42,19 +46,21 @@ def sessions(connection: sa.Connection, session: str | None = None) -> tuple[Ses
     for row in connection.execute(told):
         earlier = facts[row.session].get(row.name)
         facts[row.session][row.name] = row.value if earlier is None else f"{earlier}; {row.value}"
+    opened = {name: place for place, name in enumerate(facts)}
+    rows = sorted(connection.execute(wanted), key=lambda row: opened.get(row.id, len(opened)))
     return tuple(
         SessionRecord(
             id=row.id,
             started=row.started,
             required=row.required,
             count=row._mapping["count"],  # a row is a tuple, which has a count of its own
-            facts=MappingProxyType(facts[row.id]),
+            facts=MappingProxyType(facts.get(row.id, {})),
             finished=row.finished,
             streak=row.streak,
             met=row.met,
             exit_code=row.exit_code,
         )
-        for row in connection.execute(wanted)
+        for row in rows
     )
 
 
@@ -84,6 +90,27 @@ def runs(connection: sa.Connection, session: str, number: int | None = None) -> 
         RunRecord(row.session, row.number, row.admitted, row.started, Outcome(row.outcome), row.finished)
         for row in connection.execute(wanted)
     )
+
+
+def models(connection: sa.Connection, session: str) -> frozenset[str]:
+    """The models that the agents of a session told that they used, in any attempt."""
+    told = schema.attempt.c.properties["model"].as_string()
+    attempts = schema.attempt.join(schema.task_run).join(schema.run)
+    wanted = sa.select(told).select_from(attempts).where(schema.run.c.session == session, told.is_not(None))
+    return frozenset(text for (text,) in connection.execute(wanted.distinct()))
+
+
+def redrawn(connection: sa.Connection, session: str) -> frozenset[int]:
+    """Numbers of the runs of a session in which an agent had begun more than once on a task."""
+    run = schema.run.c
+    repeated = (
+        sa.select(run.number)
+        .select_from(schema.attempt.join(schema.task_run).join(schema.run))
+        .where(run.session == session, schema.attempt.c.number > 1)
+        .distinct()
+    )
+    numbers = connection.execute(repeated).scalars().all()  # of few runs, so that all others need not be read
+    return redrawn_runs(each for number in numbers for each in task_runs(connection, session, number))
 
 
 def cost(connection: sa.Connection, session: str) -> Decimal:

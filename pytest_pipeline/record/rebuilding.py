@@ -8,12 +8,11 @@ from decimal import Decimal
 
 from pytest_pipeline.errors import StoreError
 from pytest_pipeline.record.costs import usd, why_not_started
-from pytest_pipeline.record.criterion import Verdict, judge
+from pytest_pipeline.record.criterion import Verdict
 from pytest_pipeline.record.junit import REPORT, suite_properties, testcase_properties
 from pytest_pipeline.record.model import (
     AttemptRecord,
     Outcome,
-    RunRecord,
     SessionRecord,
     TaskRunKey,
     TaskRunRecord,
@@ -64,14 +63,12 @@ class Rebuilt:
     properties: tuple[tuple[str, str], ...]
 
 
-def rebuild(
-    session: SessionRecord, runs: Sequence[RunRecord], task_runs: Sequence[TaskRunRecord], spent: Decimal
-) -> Rebuilt:
+def rebuild(session: SessionRecord, verdict: Verdict, task_runs: Sequence[TaskRunRecord], spent: Decimal) -> Rebuilt:
     """Make the record.
 
     Args:
         session: the session, which no process carries on any more.
-        runs: its runs.
+        verdict: what counts for its criterion says, see :func:`~pytest_pipeline.record.history.verdict_of`.
         task_runs: its task runs, all of them.
         spent: US dollars that it has cost.
 
@@ -84,7 +81,6 @@ def rebuild(
             f"The store does not say which items session {session.id} had selected: it was killed while it opened, or "
             "an older version has made it. Look at it with `sessions show`."
         )
-    verdict = judge(runs, session.required, session.count, chaos="chaos" in session.facts)
     nodes = {key: (item, node) for key, item, node in selection.nodes(session.id)}
     tried = [each for each in task_runs if each.key in nodes]
     left = _left_over(session, verdict, selection, {each.key for each in tried}, spent)

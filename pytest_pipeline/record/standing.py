@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Protocol
 
+from pytest_pipeline.record import history
 from pytest_pipeline.record.criterion import Verdict, judge
+from pytest_pipeline.record.history import verdict_of
 from pytest_pipeline.record.model import RunRecord, SessionRecord
 
 _INTERRUPTED, _NOT_MET = 2, 8  # exit codes of pytest and of ours
@@ -26,6 +29,14 @@ class State(str, enum.Enum):
 
     def __str__(self) -> str:
         return self.value
+
+
+class Kept(history.Kept, Protocol):
+    """What a store tells of its sessions, and of what they cost."""
+
+    def cost(self, session: str) -> Decimal:
+        """US dollars that a session has cost so far."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,18 @@ def stand(session: SessionRecord, runs: Sequence[RunRecord], cost: Decimal, *, a
     """
     verdict = judge(runs, session.required, session.count, chaos="chaos" in session.facts, alive=alive)
     return Standing(session, _state(session, alive=alive), verdict, cost)
+
+
+def standing_of(store: Kept, session: SessionRecord, *, alive: bool) -> Standing:
+    """How a session stands by its store: its criterion counts what :func:`~.history.verdict_of` counts.
+
+    Args:
+        store: holds the session.
+        session: the session.
+        alive: whether a process carries it on.
+    """
+    verdict = verdict_of(store, session, alive=alive)
+    return Standing(session, _state(session, alive=alive), verdict, store.cost(session.id))
 
 
 def _state(session: SessionRecord, *, alive: bool) -> State:

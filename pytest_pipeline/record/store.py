@@ -184,7 +184,7 @@ class Store:
             return next(iter(reading.sessions(connection, session)), None)
 
     def sessions(self) -> tuple[SessionRecord, ...]:
-        """All sessions, the oldest first."""
+        """All sessions in the order in which they were opened, whatever the clock said."""
         with self._database.reading() as connection:
             return reading.sessions(connection)
 
@@ -192,6 +192,16 @@ class Store:
         """Id of the newest session that has this fact; None: none has."""
         with self._database.reading() as connection:
             return reading.session_with(connection, name, value)
+
+    def models(self, session: str) -> frozenset[str]:
+        """The models that the agents of a session told that they used, in any attempt."""
+        with self._database.reading() as connection:
+            return reading.models(connection, session)
+
+    def redrawn(self, session: str) -> frozenset[int]:
+        """Numbers of the runs of a session in which an agent had begun more than once on a task."""
+        with self._database.reading() as connection:
+            return reading.redrawn(connection, session)
 
     def cost(self, session: str) -> Decimal:
         """US dollars that a session has cost so far, in all processes.

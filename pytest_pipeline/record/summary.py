@@ -80,7 +80,7 @@ class Told:
 
     def criterion(self) -> str:
         """Whether it is met, and what broke it; a rehearsal never without that word."""
-        told = self._criterion()
+        told = f"{self._criterion()}{self._new_draws()}"
         if not self._rehearsal:
             return told
         label = "in part a rehearsal, where" if self._in_part else "rehearsal:"
@@ -98,6 +98,10 @@ class Told:
         if verdict.count is None:
             return f"{told} ({_count(verdict.required - verdict.streak, 'more run')} to go)"
         return f"{told} (only {verdict.admitted} of {verdict.count} runs took place)"
+
+    def _new_draws(self) -> str:
+        runs = self.verdict.redrawn
+        return f" ({_count(runs, 'run')} with a new draw)" if runs and not self.verdict.chaos else ""
 
     @cached_property
     def chaos(self) -> Reckoning | None:
@@ -141,11 +145,12 @@ class Told:
         return f"{told} {what} proves the agent's CLI and this pipeline, and nothing about a model."
 
     def _evidence(self) -> str:
-        """The unit is the whole run."""
-        successes, trials = self.verdict.successful, self.verdict.trials
-        told = f"evidence: {successes} of {trials} whole runs succeeded"
+        """The unit is the whole run; one that succeeded by a new draw proves nothing."""
+        successes, trials, redrawn = self.verdict.proving, self.verdict.trials, self.verdict.redrawn
         if self.verdict.chaos:
-            return f"{told} under chaos, which proves no success rate."
+            shaken = f"{self.verdict.successful} of {trials} whole runs succeeded under chaos"
+            return f"evidence: {shaken}, which proves no success rate."
+        told = f"evidence: {successes} of {trials} whole runs succeeded{' without a new draw' if redrawn else ''}"
         if not successes:
             return f"{told}, which proves no success rate."
         anytime = f"{anytime_lower_bound(successes, trials):.1%}".replace("%", " %")

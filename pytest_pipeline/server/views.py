@@ -140,14 +140,17 @@ def _runs_answer(snapshot: Snapshot) -> RunsAnswer:
     required = session.required if session else count
     chaos = session is not None and "chaos" in session.facts
     verdict = judge(snapshot.runs, required, count, chaos=chaos, alive=snapshot.standing.alive)
+    streak, met = verdict.streak, verdict.met
+    if session is not None and session.met is not None and session.streak is not None:
+        streak, met = session.streak, session.met  # as decided: the runs of earlier sessions may count too
     return RunsAnswer(
         count=count,
         admitted=verdict.admitted,
         successful=verdict.successful,
         failed=verdict.failed,
         required=required,
-        streak=verdict.streak,
-        met=verdict.met,
+        streak=streak,
+        met=met,
     )
 
 

@@ -153,6 +153,8 @@ def test_what_has_failed_stays_failed_until_fresh_failures_are_asked_for(stopped
     assert asked(stopped).count("1 1.2") == 1
     assert asked(stopped).count("1 2.1") == 1, "what was skipped because of it has run"
     assert fresh.property("run-01 1.1", "draws") == "2"
+    assert "evidence: 0 of 2 whole runs succeeded without a new draw" in fresh.text
+    assert "criterion met: 2 of 2 consecutive runs (2 runs with a new draw)" in fresh.text
     assert cases(stopped) == everything()
     assert fresh.report("run-01 final-state", "call").passed
 

@@ -76,6 +76,37 @@ def test_it_is_the_record_that_pytest_wrote(project: Project, family: str) -> No
     assert not list(Path().glob(".again*"))
 
 
+def test_a_criterion_over_sessions_is_told_alike_everywhere(project: Project) -> None:
+    project.write({"plans/p.md": plan(task(files=["Create: `a.txt`"], does="echo a > a.txt"))})
+    project.run("plans", "--count-history", "2")
+    second = project.run("plans", "--count-history", "2", "--junitxml=record.xml")
+    assert "criterion met: 2 of 2 consecutive runs" in second.text
+
+    command_here(project, "junit", "-o", "again.xml")
+    listed = command_here(project, "sessions")
+    shown = command_here(project, "sessions", "show")
+    command_here(project, "report", "-o", "page.html")
+    verified = command_here(project, "verify", "record.xml")
+
+    assert told(Path("record.xml")) == told(Path("again.xml"))
+    assert "2 of 2  met" in listed.lines[-1]
+    assert "criterion met: 2 of 2 consecutive runs" in shown.out
+    assert "criterion met: 2 of 2 consecutive runs" in Path("page.html").read_text("utf-8")
+    assert (verified.exit_code, verified.errors) == (0, "")
+    (project.state / "state.db").unlink()
+    alone = command_here(project, "verify", "record.xml")
+    assert alone.exit_code == 1
+    assert alone.lines[0].startswith("CANNOT BE CONFIRMED: The record counts the runs of session 2")
+
+
+@pytest.mark.parametrize("command", ["junit", "report", "verify"])
+def test_a_session_that_is_named_after_an_option_is_told_where_it_belongs(project: Project, command: str) -> None:
+    before = {"verify": ["record.xml"]}.get(command, [])
+    ran = command_here(project, command, *before, "--forge", "local", SESSION)
+    assert ran.exit_code == 4
+    assert f"{command} takes its words before its options, and {SESSION!r} stands after one." in ran.errors
+
+
 @pytest.fixture
 def killed(project: Project) -> Iterator[Store]:
     """The store of a session that was killed at the first task of its first run."""

@@ -23,6 +23,7 @@ from tests.commands.running import command_here
 from tests.e2e.world import Project
 
 OLD, NEW = "20260101-000000-aaaaaa", "20260102-000000-bbbbbb"
+WORDS_FIRST = "python -m pytest_pipeline sessions takes its words before its options"
 URL = "https://forge/pull/7"
 
 
@@ -65,6 +66,15 @@ def test_sessions_are_listed_with_state_streak_cost_and_age(project: Project, st
     assert headings == ["session", "state", "streak", "criterion", "cost", "age", "agent"]
     assert first == [OLD, "failed", "1 of 2", "not met", "2.50 USD", "2h", "claude"]
     assert second[:5] == [NEW, "unfinished", "0 of 1", "not met", "0.00 USD"]
+
+
+def test_a_session_under_chaos_is_listed_as_one(project: Project, store: Store) -> None:
+    store.fact(OLD, "chaos", "seed 7, rate 0.2")
+    assert [re.split(r"\s{2,}", line)[1] for line in command_here(project, "sessions").lines[1:]] == [
+        "failed (chaos)",
+        "unfinished",
+    ]
+    assert [each["state"] for each in told(project)] == ["failed", "unfinished"]
 
 
 def test_a_session_that_a_process_carries_on_is_running(project: Project, store: Store) -> None:
@@ -134,7 +144,8 @@ def test_one_in_full_for_programs(project: Project, store: Store) -> None:
         (("show", ""), "The store holds no session ''."),
         (("list",), "Sessions takes nothing or `show SESSION`, not 'list'."),
         (("show", OLD, NEW), "Sessions takes nothing or `show SESSION`, not"),
-        (("--json", "show"), "python -m pytest_pipeline sessions takes options only, not 'show'."),
+        (("show", "--json", OLD), f"{WORDS_FIRST}, and {OLD!r} stands after one. Put it before all options; "),
+        (("--json", "show"), f"{WORDS_FIRST}, and 'show' stands after one."),
     ],
 )
 def test_what_names_no_session_is_told(project: Project, store: Store, arguments: tuple[str, ...], said: str) -> None:

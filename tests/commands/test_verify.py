@@ -180,6 +180,7 @@ def test_what_an_attempt_had_begun_a_later_one_may_have_ended(world: World, left
     later, suite = world.case("1.1"), world.tree.find("testsuite")
     earlier = copy.deepcopy(later)
     world.change("attempt", "2")
+    world.change("draws", "1")
     assert suite is not None
     suite.append(earlier)
     world.count("tests", 1)
@@ -239,6 +240,21 @@ def unrun(world: World) -> None:
         for fact, value in (("outcome", "skipped"), ("attempt", None), ("failure_kind", None)):
             world.change(fact, value, name, 2)
     world.suite("runs.admitted").set("value", "1")
+
+
+def over_sessions(history: str) -> Callable[[World], None]:
+    """A criterion that is met by a streak over several sessions."""
+
+    def tamper(world: World) -> None:
+        told = {"criterion.required": "10", "criterion.streak": "10", "criterion.met": "yes", "runs.admitted": "12"}
+        for name, value in told.items():
+            world.suite(name).set("value", value)
+        properties = world.tree.find("testsuite/properties")
+        assert properties is not None
+        named = history.replace("OWN", world.session)
+        ElementTree.SubElement(properties, "property", name="pipeline.history", value=named)
+
+    return tamper
 
 
 def based_elsewhere(world: World) -> None:
@@ -327,6 +343,19 @@ TAMPERED: dict[str, tuple[Callable[[World], object], str]] = {
         lambda world: world.suite("criterion.streak").set("value", "2"),
         "The record says criterion.streak 2; from its test cases follows 0.",
     ),
+    "streak over sessions that there are not": (
+        over_sessions("x"),
+        "The history of the record does not end in its own session ",
+    ),
+    "streak over sessions before a run that failed": (
+        over_sessions("20200101-000000-abcdef, OWN"),
+        "The record says criterion.streak 10; from its test cases follows 0.",
+    ),
+    "another criterion than the store's": (over_sessions("OWN"), "criterion.required 10; the store says 2."),
+    "a label of chaos that was taken off": (
+        lambda world: world.change("chaos", "store-slow (absorbed)"),
+        "Test cases of the record tell of injected faults, and it does not say that its session was under chaos.",
+    ),
     "a run that never began": (unrun, "run-02/base; by the record, run 2 is none of its admitted runs."),
     "end of the plan": (
         lambda world: world.change("commit", "f" * 40, "final-state"),
@@ -351,6 +380,14 @@ def test_a_record_that_was_changed_is_found_out(world: World, name: str) -> None
     word = "CANNOT BE CONFIRMED: " if "cannot be confirmed" in said else "LIE: "
     assert any(line.startswith(word) and said in line for line in told.lines)
     assert re.match(r"False: \d+\. Cannot be confirmed: \d+\. Of session ", told.lines[-1])
+
+
+def test_a_label_of_chaos_that_the_store_knows_is_missed(world: World) -> None:
+    with sqlite3.connect(world.project.state / "state.db") as connection:
+        connection.execute(
+            "INSERT INTO pipeline_fact (session, name, value) VALUES (?, 'chaos', 'seed 7')", [world.session]
+        )
+    assert "LIE: The record says chaos nothing; the store says seed 7." in world.verify().lines
 
 
 def test_a_record_of_another_session_has_no_branches(world: World) -> None:

@@ -2,49 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from xml.etree import ElementTree
 
 import pytest
 
 from pytest_pipeline.errors import SettingsError
 from pytest_pipeline.record.claims import Claim, Record, read_record
-from pytest_pipeline.record.consistency import admitted_runs, contradictions
-from pytest_pipeline.record.evidence import anytime_lower_bound, lower_bound
 from pytest_pipeline.record.model import Outcome, TaskRunKey
-
-ELEMENTS = {Outcome.PASSED: "passed", Outcome.FAILED: "failure"}
-
-
-def claim(
-    run: int, outcome: str = "passed", *, attempt: int = 1, shown: str = "", task: str = "a", **facts: str
-) -> Claim:
-    ended = Outcome(outcome)
-    if ended is Outcome.FAILED:
-        facts.setdefault("failure_kind", "agent")
-    number = 0 if ended in (Outcome.SKIPPED, Outcome.COMPLETED) else attempt
-    return Claim(TaskRunKey("S", run, "p.md", "1", task), number, ended, shown or ELEMENTS.get(ended, "skipped"), facts)
-
-
-def record(*claims: Claim, required: int, streak: int, admitted: int, successful: int, **facts: str) -> Record:
-    anytime = f"{anytime_lower_bound(successful, admitted):.4f}"
-    fixed = required == admitted
-    known = {
-        "criterion.required": str(required),
-        "criterion.streak": str(streak),
-        "criterion.met": "yes" if streak >= required else "no",
-        "runs.admitted": str(admitted),
-        "runs.successful": str(successful),
-        "lower_bound": f"{lower_bound(successful, admitted):.4f}" if fixed else anytime,
-        "lower_bound_rule": "runs fixed in advance" if fixed else "looking whenever one likes",
-        "lower_bound_anytime": anytime,
-    }
-    return Record("S", {**known, **{name.replace("__", "."): value for name, value in facts.items()}}, claims)
-
-
-def lies(of: Record, expected: Iterable[TaskRunKey] = (), excused: Iterable[TaskRunKey] = ()) -> list[str]:
-    return [*contradictions(of, [*expected], [*excused], admitted_runs(of))]
-
+from tests.record.claiming import claim, lies, record
 
 MET = record(claim(1), claim(2), required=2, streak=2, admitted=2, successful=2)
 
@@ -57,7 +23,16 @@ MET = record(claim(1), claim(2), required=2, streak=2, admitted=2, successful=2)
         record(claim(1), claim(2, "skipped"), required=2, streak=0, admitted=2, successful=1),
         record(claim(1), claim(2, "skipped"), required=2, streak=1, admitted=1, successful=1),
         record(claim(1), claim(2, "completed"), required=2, streak=2, admitted=2, successful=2),
-        record(claim(1, "failed", shown="passed"), claim(1, attempt=2), required=1, streak=1, admitted=1, successful=1),
+        record(
+            claim(1, "failed", shown="passed"),
+            claim(1, attempt=2, draws="1"),
+            required=1,
+            streak=1,
+            admitted=1,
+            successful=1,
+        ),
+        record(claim(1, attempt=2, draws="2"), required=1, streak=1, admitted=1, successful=1, runs__redrawn="1"),
+        record(claim(1, "failed", attempt=2, draws="2"), required=1, streak=0, admitted=1, successful=0),
         record(claim(1, "failed", shown="skipped"), required=1, streak=0, admitted=1, successful=0),
         record(claim(1), claim(2, "failed"), required=1, streak=1, admitted=2, successful=1, runs__order="2 1"),
         record(claim(1), required=1, streak=0, admitted=1, successful=0, unreadable="bad.md"),
@@ -119,6 +94,23 @@ def test_an_honest_record_agrees_with_itself(honest: Record) -> None:
         (
             record(claim(1, failure_kind="agent"), required=1, streak=1, admitted=1, successful=1),
             "The test case of task a of batch 1 of p.md in run 1 is passed, and has the failure kind agent.",
+        ),
+        (
+            record(claim(1, attempt=2, draws="2"), required=1, streak=1, admitted=1, successful=1),
+            "The record says runs.redrawn 0; from its test cases follows 1.",
+        ),
+        (
+            record(claim(1, attempt=2, draws="2"), required=1, streak=1, admitted=1, successful=1),
+            "The record says lower_bound 0.0500; from its test cases follows 0.0000.",
+        ),
+        (
+            record(claim(1, attempt=2, draws="many"), required=1, streak=1, admitted=1, successful=1),
+            "The record says runs.redrawn 0; from its test cases follows 1.",
+        ),
+        (
+            record(claim(1, attempt=2), required=1, streak=1, admitted=1, successful=1),
+            "The test case of task a of batch 1 of p.md in run 1 is attempt 2, and does not say on how many an agent "
+            "had begun.",
         ),
         (
             record(claim(1, attempt=0), required=1, streak=1, admitted=1, successful=1),

@@ -25,6 +25,12 @@ def sequence(*outcomes: Outcome) -> list[RunRecord]:
     ]
 
 
+def test_a_run_that_succeeded_by_a_new_draw_counts_for_the_streak_and_proves_nothing() -> None:
+    verdict = judge(sequence(P, F, P, P), required=2, count=4, redrawn={2, 3})
+    assert (verdict.streak, verdict.met, verdict.successful) == (2, True, 3)
+    assert (verdict.redrawn, verdict.proving) == (1, 2)
+
+
 def test_ten_successful_runs_of_ten_meet_the_criterion() -> None:
     verdict = judge(sequence(*[P] * 10), required=10, count=10)
     assert verdict.met

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from pytest_pipeline.errors import FailureKind
 from pytest_pipeline.record import junit
 from pytest_pipeline.record.criterion import judge
+from pytest_pipeline.record.evidence import anytime_lower_bound, lower_bound
 from pytest_pipeline.record.model import (
     AttemptRecord,
     Outcome,
@@ -113,12 +115,36 @@ def test_a_met_criterion_is_told_with_the_bound_for_runs_fixed_in_advance() -> N
     assert told["pipeline.lower_bound_rule"] == "runs fixed in advance"
 
 
+def test_runs_that_succeeded_by_a_new_draw_are_told_and_lower_both_bounds() -> None:
+    verdict = judge(runs(*[Outcome.PASSED] * 3), 3, 3, redrawn={2})
+    told = dict(junit.suite_properties(SESSION, verdict))
+    assert (told["pipeline.criterion.met"], told["pipeline.runs.successful"]) == ("yes", "3")
+    assert told["pipeline.runs.redrawn"] == "1"
+    assert told["pipeline.lower_bound"] == f"{lower_bound(2, 3):.4f}"
+    assert told["pipeline.lower_bound_anytime"] == f"{anytime_lower_bound(2, 3):.4f}"
+    assert told["pipeline.lower_bound_rule"] == "runs fixed in advance"
+    assert "pipeline.runs.redrawn" not in dict(junit.suite_properties(SESSION, judge([], 1, 1)))
+
+
 def test_a_session_that_stopped_by_its_results_gets_the_bound_for_looking_whenever() -> None:
     verdict = judge(runs(Outcome.FAILED, Outcome.PASSED, Outcome.PASSED), 2, 10)
     told = dict(junit.suite_properties(SESSION, verdict))
     assert told["pipeline.criterion.met"] == "yes"
     assert told["pipeline.lower_bound"] == told["pipeline.lower_bound_anytime"]
     assert told["pipeline.lower_bound_rule"] == "looking whenever one likes"
+
+
+def test_the_order_of_its_runs_is_told_where_the_number_of_admitted_ones_does_not_tell_it() -> None:
+    verdict = judge(runs(Outcome.PASSED, Outcome.PASSED), 2, 2)
+    assert "pipeline.runs.order" not in dict(junit.suite_properties(SESSION, verdict))
+    counted = replace(SESSION, facts={"history": "R, S"})
+    assert dict(junit.suite_properties(counted, verdict))["pipeline.runs.order"] == "1 2"
+
+
+def test_a_history_is_never_cut() -> None:
+    long = ", ".join(["20260102-030405-abcdef"] * 200)
+    counted = replace(SESSION, facts={"history": long})
+    assert dict(junit.suite_properties(counted, judge([], 1, 1)))["pipeline.history"] == long
 
 
 def test_a_session_without_runs_proves_nothing() -> None:

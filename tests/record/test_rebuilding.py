@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from pytest_pipeline.errors import FailureKind, StoreError
+from pytest_pipeline.record.criterion import judge
 from pytest_pipeline.record.junit import REPORT
 from pytest_pipeline.record.model import (
     AttemptRecord,
@@ -59,7 +60,8 @@ def reported(text: str) -> dict[str, str]:
 def made(
     of: SessionRecord, task_runs: Iterable[TaskRunRecord], runs: Iterable[RunRecord] = (), spent: str = "0"
 ) -> Rebuilt:
-    return rebuild(of, [*runs], [*task_runs], Decimal(spent))
+    verdict = judge([*runs], of.required, of.count, chaos="chaos" in of.facts)
+    return rebuild(of, verdict, [*task_runs], Decimal(spent))
 
 
 def told(case: Case) -> Mapping[str, str]:

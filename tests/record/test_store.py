@@ -35,12 +35,6 @@ def test_a_closed_session_knows_its_result(store: Store) -> None:
     assert (found.streak, found.met, found.exit_code, found.finished) == (3, False, 1, at(9))
 
 
-def test_sessions_come_the_oldest_first(store: Store) -> None:
-    store.open_session(SessionRecord("later", at(5), 1, 1))
-    store.open_session(SessionRecord("earlier", at(-5), 1, 1))
-    assert [session.id for session in store.sessions()] == ["earlier", "S", "later"]
-
-
 def test_opening_the_same_session_twice_changes_nothing(store: Store) -> None:
     store.open_session(store.session("S"))
     assert len(store.sessions()) == 1
@@ -335,3 +329,23 @@ def test_nothing_is_noted_of_an_attempt_that_has_ended_or_never_was(store: Store
             store.note_attempt(wrong, {})
 
     assert store.attempts(KEY)[0].properties == {"cost_usd": "0.1"}
+
+
+def test_sessions_come_in_the_order_in_which_they_were_opened(store: Store) -> None:
+    store.open_session(SessionRecord("R", at(9), 1, 1, {"agent": "reference"}))
+    store.open_session(SessionRecord("Q", at(-9), 1, 1, {"agent": "reference"}))  # a clock that was set back
+    store.fact("S", "note", "later")
+    store.open_session(SessionRecord("without facts", at(5), 1, 1))
+    store.open_session(SessionRecord("earlier without facts", at(-5), 1, 1))
+    assert [each.id for each in store.sessions()] == ["S", "R", "Q", "earlier without facts", "without facts"]
+
+
+def test_the_models_that_agents_used_are_told_once_each(store: Store) -> None:
+    assert store.models("S") == frozenset()
+    for task, model in (("1.1", "m-1"), ("1.2", "m-2"), ("1.3", "m-1")):
+        store.admit_attempt(TaskRunKey("S", 1, "p.md", "1", task), "T", at(2), {"model": model})
+    store.admit_attempt(TaskRunKey("S", 1, "p.md", "1", "1.4"), "T", at(2), {"cost_usd": "1"})
+    store.open_session(SessionRecord("T", at(9), 1, 1))
+
+    assert store.models("S") == {"m-1", "m-2"}
+    assert store.models("T") == frozenset()

@@ -94,6 +94,38 @@ def texts(
     return [line.text for line in summary(session, runs, task_runs, judge(runs, required, count), width)]
 
 
+def drawn_anew(redrawn: set[int], *ends: Outcome, chaos: bool = False, rehearsal: str = "") -> list[str]:
+    """Evidence and criterion of runs of which some had a new draw."""
+    facts = {"rehearsal": rehearsal} if rehearsal else {}
+    runs = [RunRecord("S", number, number, at(number), end, at(number)) for number, end in enumerate(ends, 1)]
+    verdict = judge(runs, len(runs), len(runs), chaos=chaos, redrawn=redrawn)
+    found = summary(SessionRecord("S", at(0), len(runs), len(runs), facts), runs, [], verdict, 400)
+    return [line.text for line in found if line.text.startswith(("evidence", "criterion"))]
+
+
+def test_runs_with_a_new_draw_count_for_the_streak_and_prove_nothing() -> None:
+    evidence, criterion = drawn_anew({2}, *[Outcome.PASSED] * 3)
+    assert evidence.startswith(
+        "evidence: 2 of 3 whole runs succeeded without a new draw; at 95 % confidence at least 13.5 %"
+    )
+    assert "(3 runs fixed in advance; " in evidence
+    assert criterion == "criterion met: 3 of 3 consecutive runs (1 run with a new draw)"
+
+
+def test_where_all_runs_had_a_new_draw_there_is_no_success_rate() -> None:
+    assert drawn_anew({1, 2}, Outcome.PASSED, Outcome.PASSED, rehearsal="scripted") == [
+        "evidence: 0 of 2 whole runs succeeded without a new draw, which proves no success rate. It is a rehearsal, "
+        "which proves the agent's CLI and this pipeline, and nothing about a model.",
+        "criterion met: 2 of 2 consecutive runs (2 runs with a new draw) (rehearsal: no model took part)",
+    ]
+
+
+def test_under_chaos_new_draws_are_what_is_to_be_expected() -> None:
+    evidence, criterion = drawn_anew({1}, Outcome.PASSED, chaos=True)
+    assert evidence == "evidence: 1 of 1 whole runs succeeded under chaos, which proves no success rate."
+    assert "new draw" not in criterion
+
+
 GOOD = """\
 run                                                 1  2  3  4  5  6  7  8  9 10
 plans/hello.md

@@ -78,6 +78,14 @@ def test_while_it_runs_the_streak_is_that_of_the_runs_that_have_ended(project: P
     assert (found.admitted, found.successful, found.streak) == (2, 1, 1)
 
 
+def test_once_it_has_ended_the_criterion_is_as_it_was_decided(project: Project) -> None:
+    """With --count-history runs of earlier sessions count too, of which the snapshot knows nothing."""
+    with telling(project, project.execution()) as told:
+        told.store.close_session("S", streak=3, met=True, exit_code=0, finished=now())
+        found = status_answer(snapshot(project, told, alive=False)).runs
+    assert (found.streak, found.met) == (3, True)
+
+
 def test_the_batches_have_this_shape(project: Project) -> None:
     with telling(project, project.execution()) as told:
         told.task("1.1", facts=MERGED)
