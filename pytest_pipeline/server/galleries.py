@@ -18,7 +18,7 @@ from pytest_pipeline.record.model import SessionRecord, TaskRunRecord
 from pytest_pipeline.record.report import pages
 from pytest_pipeline.record.report.details import Material, detail
 from pytest_pipeline.record.report.picture import Picture, anchor_of, picture
-from pytest_pipeline.record.standing import Standing, stand
+from pytest_pipeline.record.standing import Standing, standing_of
 from pytest_pipeline.record.store import Store
 from pytest_pipeline.server.masking import Mask, masked
 
@@ -111,8 +111,7 @@ class Gallery:
         return self._store().task_runs(name)
 
     def _standing(self, session: SessionRecord) -> Standing:
-        store = self._store()
-        return stand(session, store.runs(session.id), store.cost(session.id), alive=self._lives(session))
+        return standing_of(self._store(), session, alive=self._lives(session))
 
     def _lives(self, session: SessionRecord) -> bool:
         return session.finished is None and is_alive(self._state, session.id, self._store().file)
@@ -120,5 +119,5 @@ class Gallery:
     def _picture(self, session: SessionRecord) -> Picture:
         alive = self._lives(session)
         runs, task_runs = self._store().runs(session.id), self._task_runs(session.id)
-        standing = stand(session, runs, self._store().cost(session.id), alive=alive)
+        standing = standing_of(self._store(), session, alive=alive)
         return masked(picture(standing, runs, task_runs, alive=alive, now=now()), self._mask)
