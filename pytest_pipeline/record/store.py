@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 
 from pytest_pipeline.errors import FailureKind, StoreError
 from pytest_pipeline.record import reading, writing
@@ -107,9 +107,7 @@ class Store:
     def __enter__(self) -> Store:  # noqa: PYI034 - typing.Self needs Python 3.11
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # Sessions
@@ -204,10 +202,7 @@ class Store:
             return reading.redrawn(connection, session)
 
     def cost(self, session: str) -> Decimal:
-        """US dollars that a session has cost so far, in all processes.
-
-        All attempts count, also those that were repeated; those under way with what was noted of them.
-        """
+        """US dollars that all attempts of a session have cost, those under way with what was noted of them."""
         with self._database.reading() as connection:
             return reading.cost(connection, session)
 
