@@ -138,12 +138,18 @@ class Lifecycle:
         self._limit = CostLimit(pipeline)
 
     def join(self) -> None:
-        """In a worker: take part in the session that the controller has opened, before the first item of a plan."""
+        """In a worker: take part in the session that the controller has opened, before the first item of a plan.
+
+        A worker that cannot leaves, and the session ends: it would take one item after another, and do none of them.
+        """
         if not self.works_for_another or self._joined is not None:
             return
         from pytest_pipeline.cases.parallel.joining import join
 
-        self._joined = join(self.config, self.settings, self.plans)
+        try:
+            self._joined = join(self.config, self.settings, self.plans)
+        except PipelineError as error:
+            raise pytest.exit.Exception(str(error), returncode=pytest.ExitCode.USAGE_ERROR) from None
         self.ledger.ask_others(self._joined.outcomes)
         self._begin(self.pipeline)
 
