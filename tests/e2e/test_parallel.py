@@ -182,17 +182,27 @@ def workers_of(controller: int) -> list[int]:
     ]
 
 
-def test_the_first_failure_stops_all_workers(project: Project) -> None:
-    text = batches(
-        task("1.1", files=["Create: `never.txt`"], does="true"), *[makes(f"{number}.1") for number in range(2, 9)]
-    )
-    project.write({"plans/p.md": text})
+def test_the_first_failure_ends_agents_that_have_only_just_begun_and_replaces_no_worker(project: Project) -> None:
+    text = batches(task("1.1", files=["Create: `a.txt`"]), needs(1, makes("2.1")))
+    project.write({"plans/p.md": text, "test_python.py": "def test_a(): assert 0\n"})
 
-    ran = project.run_apart("plans", "-n", "2", "-x", "--keep-workspaces", "never")
+    ran = project.run_apart("plans", "test_python.py", "-n", "2", "-x", agent=project.agent("sleep 600"))
 
-    assert ran.exit_code == 2 or ran.exit_code == 1, ran.text
-    assert len([each for each in ran.task_runs if str(each.outcome) == "passed"]) <= 4
+    assert ran.exit_code == pytest.ExitCode.INTERRUPTED, ran.text
+    assert "stopping after 1 failures" in ran.text
+    assert "node down" not in ran.text
+    assert "replacing" not in ran.text
+    assert {(each.key.task, str(each.outcome)) for each in ran.task_runs} <= {("1.1", "interrupted")}
     assert project.left() == []
+
+
+def test_a_worker_that_dies_is_a_failure_after_which_nothing_starts(project: Project) -> None:
+    project.write({"plans/p.md": batches(makes("1.2"), makes("2.1"), makes("3.1")), "conftest.py": DIES})
+
+    ran = project.run_apart("plans", "-n", "1", "-x")
+
+    assert ran.exit_code == pytest.ExitCode.INTERRUPTED, ran.text
+    assert [(each.key.task, str(each.outcome)) for each in ran.task_runs] == [("1.2", "failed")]
 
 
 def test_enough_runs_in_a_row_end_the_session(project: Project) -> None:

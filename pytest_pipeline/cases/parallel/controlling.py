@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,9 +17,10 @@ from pytest_pipeline.cases.order import CaseKey
 from pytest_pipeline.cases.parallel.apart import is_apart, refuse_unsent
 from pytest_pipeline.cases.parallel.choice import SchedulerChoice
 from pytest_pipeline.cases.parallel.identity import cases_of
-from pytest_pipeline.cases.parallel.impatience import impatient, signal_to
+from pytest_pipeline.cases.parallel.impatience import impatient
 from pytest_pipeline.cases.parallel.joining import HANDOVER
-from pytest_pipeline.cases.parallel.leaving import left
+from pytest_pipeline.cases.parallel.leaving import left, stopped
+from pytest_pipeline.cases.parallel.processes import Processes
 from pytest_pipeline.cases.parallel.units import Scheduled
 from pytest_pipeline.cases.parallel.watching import Watcher
 from pytest_pipeline.cases.recalling import RECALLED
@@ -59,7 +59,10 @@ class Controller:
         self._prepared: Prepared | None = None
         self._opened_plans: Mapping[str, Plan] = {}
         self._died = ""
-        self._failures = 0
+        self._session: pytest.Session | None = None
+        self._limit = ""
+        self._interrupted: set[str] = set()
+        self._processes = Processes()
         self._left: tuple[str, int] | None = None
         self._ending = ExitStack()
         self._watcher: Watcher | None = None
@@ -78,6 +81,10 @@ class Controller:
             expect_dying_workers(self._config)
 
     # Before any worker is there
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """It counts the failures."""
+        self._session = session
 
     def pytest_xdist_setupnodes(self, specs: Sequence[XSpec]) -> None:
         """Find the forge's token before workers inherit the environment, and name the session."""
@@ -159,8 +166,11 @@ class Controller:
             self._watcher = Watcher(self.conductor.pipeline, lines)
             self._watcher.start(dsession)
 
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collectreport(self, report: pytest.CollectReport) -> Generator[None, None, None]:
         """Count plans that cannot be read, which only workers have tried."""
+        yield
+        self._stop_at_the_limit()
         if report.failed and report.nodeid.lower().endswith(".md") and report.nodeid not in self.conductor.unreadable:
             self.conductor.unreadable.append(report.nodeid)
             self.conductor.failed_reports += 1
@@ -169,6 +179,7 @@ class Controller:
 
     def pytest_testnodeready(self, node: WorkerController) -> None:
         """A worker is there."""
+        self._processes.arrive(node)
         self.conductor.whereabouts.arrive(node.gateway.id)
 
     def _stop(self) -> None:
@@ -207,22 +218,35 @@ class Controller:
         excuse(report, record.attempts[-1].properties, record.attempts[-1].failure_kind)
         setattr(report, _CRASHED, True)
 
-    def _interrupt(self, besides: str = "") -> None:
-        """End the agents of other workers of this machine as Ctrl-C does: what they do cannot change the verdict.
+    def _stop_at_the_limit(self, besides: str = "") -> None:
+        """End the session at the last failure that ``-x`` or ``--maxfail`` allows, by pytest's own count.
 
-        The worker that has failed is left to clean up; Python tests are left alone, as they are by xdist.
+        xdist's has no workers that died, and lets whatever runs go on. The worker that has failed is left to clean up.
         """
-        if self._prepared is None:
+        assert self._session is not None
+        if self._limit or not self._session.shouldfail or self.conductor.opened is None:
             return
-        pid_file = self._prepared.layout.pid_file
+        self._limit = str(self._session.shouldfail)
+        dsession = self._config.pluginmanager.get_plugin("dsession")
+        assert dsession is not None
+        dsession.shouldstop = dsession.shouldstop or self._limit
+        self._interrupted = self._at_plans() - {besides}
+        self._interrupt(self._interrupted)
+
+    def _at_plans(self) -> set[str]:
+        """The workers that have an item of a plan; Python tests are left alone, as they are by xdist."""
         posts = self.conductor.whereabouts.posts()
-        others = [post.worker for post in posts if self.conductor.case(post.nodeid) is not None]
-        signal_to([pid_file(worker) for worker in others if worker != besides], signal.SIGINT)
+        return {post.worker for post in posts if self.conductor.case(post.nodeid) is not None}
+
+    def _interrupt(self, workers: set[str]) -> None:
+        """End the agents of these workers as Ctrl-C does: what they do cannot change the verdict."""
+        if self._prepared is not None:
+            self._processes.interrupt(workers, self._prepared.layout)
 
     def _kill(self) -> None:
         """End all workers of this machine at once; whoever watches over their agents ends those."""
         if self._prepared is not None:
-            signal_to(self._prepared.layout.pid_files(), signal.SIGKILL)
+            self._processes.kill(self._prepared.layout)
 
     def _fail_unbegun(self, key: TaskRunKey, case: CaseKey, failure: TaskFailure) -> None:
         """Nothing of the item is under way: the death is the end of an attempt that does nothing else."""
@@ -246,9 +270,7 @@ class Controller:
         Writers of records wait for the report of an item's teardown.
         """
         yield
-        self._failures += report.failed
-        if report.failed and self._failures == self._config.getvalue("maxfail"):
-            self._interrupt(besides=str(getattr(report, "worker_id", "")))
+        self._stop_at_the_limit(besides=str(getattr(report, "worker_id", "")))
         if getattr(report, _CRASHED, False):
             end = pytest.TestReport(
                 report.nodeid, report.location, {}, "passed", None, "teardown", user_properties=report.user_properties
@@ -263,8 +285,10 @@ class Controller:
         """Forget a worker; the first one that leaves by ``pytest.exit`` gives the session its end."""
         self.conductor.whereabouts.leave(node.gateway.id)
         self._left = self._left or left(node)
-        if self._prepared is not None:  # the number of its process may become another's
-            self._prepared.layout.pid_file(node.gateway.id).unlink(missing_ok=True)
+        if node.gateway.id in self._interrupted:
+            stopped(node, self._limit)
+        if self._prepared is not None:
+            self._processes.leave(node.gateway.id, self._prepared.layout)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
@@ -273,7 +297,8 @@ class Controller:
             result = yield
         except KeyboardInterrupt:  # also what xdist makes of a worker's exit code 2
             self._ending.enter_context(impatient(self._kill))
-            self._interrupt()  # Ctrl-C in a terminal has reached them, a signal to this process alone has not
+            # Ctrl-C in a terminal has reached them, a signal to this process alone has not
+            self._interrupt(self._at_plans())
             if self._left is None:
                 raise
         if self._left is not None:
@@ -295,7 +320,7 @@ class Controller:
             nodes.teardown_nodes()
         if self._watcher is not None:
             self._watcher.stop()
-        if self._died:
+        if self._died and not self._limit:
             with ending_the_session():
                 for nodeid in self.choice.unrun():
                     self._report_unrun(nodeid)
