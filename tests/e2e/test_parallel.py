@@ -228,14 +228,15 @@ def test_a_plan_that_cannot_be_read_is_told_and_the_others_run(project: Project)
     assert "plans/a.md cannot be read, so no run is a success." in ran.text
 
 
-@pytest.mark.parametrize("dist", ["loadgroup", "worksteal", "each"])
-def test_schedulers_that_know_no_dependencies_are_refused(project: Project, dist: str) -> None:
+def test_schedulers_that_know_no_dependencies_are_refused_and_no_session_is_opened(project: Project) -> None:
     project.write({"plans/p.md": plan(makes("1.1"))})
 
-    ran = project.run_apart("plans", "-n", "2", "--dist", dist)
+    ran = project.run_apart("plans", "-n", "2", "--dist", "worksteal")
 
     assert ran.exit_code == pytest.ExitCode.USAGE_ERROR, ran.text
-    assert f"--dist {dist} knows no dependencies between batches. Leave --dist out" in ran.text
+    assert not (project.state / "state.db").exists()
+    assert "criterion" not in ran.text
+    assert "--dist worksteal knows no dependencies between batches. Leave --dist out" in ran.text
     assert "Traceback" not in ran.text
     assert project.left() == []
 

@@ -57,6 +57,7 @@ class Controller:
         self._settings = settings
         self._first = first
         self._prepared: Prepared | None = None
+        self._plans: Mapping[str, Plan] = {}
         self._opened_plans: Mapping[str, Plan] = {}
         self._died = ""
         self._session: pytest.Session | None = None
@@ -68,7 +69,7 @@ class Controller:
         self._watcher: Watcher | None = None
         self.conductor = Conductor(config, settings)
         early = settings.until_consecutive is not None
-        self.choice = SchedulerChoice(self._known, self, by_run=early)
+        self.choice = SchedulerChoice(self._known, self, begin=self._open, by_run=early)
         self.conductor.on_stop = self._stop
 
     def register(self) -> None:
@@ -121,26 +122,25 @@ class Controller:
     # When the workers have collected
 
     def _known(self, ids: Sequence[str]) -> Mapping[str, Scheduled]:
-        """What each node id of a plan is; opens the session, so that no worker begins before."""
-        plans = self._plans(ids)
+        """What each node id of a plan is."""
+        self._plans = self._read_plans(ids)
         cases = {
             nodeid: scheduled
-            for path, plan in plans.items()
+            for path, plan in self._plans.items()
             for nodeid, scheduled in cases_of(plan, path, self._settings.count).items()
         }
-        selected = {nodeid: cases[nodeid] for nodeid in ids if nodeid in cases}
-        if selected and self.conductor.opened is None:
-            chosen = {scheduled.case.plan for scheduled in selected.values()}
-            opened = {plan.path: plan for plan in plans.values() if plan.path in chosen}
-            self.conductor.open(
-                opened, {nodeid: scheduled.case for nodeid, scheduled in selected.items()}, self._prepared
-            )
-            self._opened_plans = opened
-            self._print_header()
-            self._watch()
-        return selected
+        return {nodeid: cases[nodeid] for nodeid in ids if nodeid in cases}
 
-    def _plans(self, ids: Sequence[str]) -> Mapping[str, Plan]:
+    def _open(self, selected: Mapping[str, Scheduled]) -> None:
+        """Open the session, so that no worker begins before."""
+        chosen = {scheduled.case.plan for scheduled in selected.values()}
+        opened = {plan.path: plan for plan in self._plans.values() if plan.path in chosen}
+        self.conductor.open(opened, {nodeid: scheduled.case for nodeid, scheduled in selected.items()}, self._prepared)
+        self._opened_plans = opened
+        self._print_header()
+        self._watch()
+
+    def _read_plans(self, ids: Sequence[str]) -> Mapping[str, Plan]:
         """The plans behind node ids, by the node id of their file."""
         found: dict[str, Plan] = {}
         for path in dict.fromkeys(nodeid.partition("::")[0] for nodeid in ids):
