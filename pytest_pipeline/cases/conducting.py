@@ -19,6 +19,7 @@ from pytest_pipeline.cases.observing import HookObserver, ask
 from pytest_pipeline.cases.order import CaseKey
 from pytest_pipeline.cases.recalling import NOTES
 from pytest_pipeline.cases.status.whereabouts import Whereabouts
+from pytest_pipeline.cases.unreported import Unreported
 from pytest_pipeline.errors import HostError, PipelineError
 from pytest_pipeline.events import RunFinished
 from pytest_pipeline.plans.model import Plan
@@ -58,6 +59,7 @@ class Conductor:
         self.notes: list[str] = []
         self.faults: list[str] = []
         self.whereabouts = Whereabouts()
+        self._unreported = Unreported()
         self.failed_reports = 0
         self.stopped = False
         self.on_stop: Callable[[], None] = lambda: None
@@ -159,6 +161,7 @@ class Conductor:
         case = self._cases.get(report.nodeid)
         if case is None or self.opened is None:
             return
+        self._unreported.hear(report)
         if report.failed and case.run in self.admitted():
             self.failed_reports += 1
         if report.when == "teardown":
@@ -244,6 +247,7 @@ class Conductor:
         from pytest_pipeline.execution.steps import now
 
         self.pipeline.store.interrupt(self.pipeline.session, "The session ended before it did.", now())
+        self._unreported.give(self.config, self.pipeline.store, self.pipeline.session)
         for run in sorted(self.admitted() - self._finished_runs):
             self._finish_run(run)
         self.notes += [f"{path} cannot be read, so no run is a success." for path in self.unreadable]

@@ -186,9 +186,12 @@ def test_the_first_failure_ends_agents_that_have_only_just_begun_and_replaces_no
     text = batches(task("1.1", files=["Create: `a.txt`"]), needs(1, makes("2.1")))
     project.write({"plans/p.md": text, "test_python.py": "def test_a(): assert 0\n"})
 
-    ran = project.run_apart("plans", "test_python.py", "-n", "2", "-x", agent=project.agent("sleep 600"))
+    agent = project.agent("sleep 600")
+    ran = project.run_apart("plans", "test_python.py", "-n", "2", "-x", "--junitxml=record.xml", agent=agent)
 
     assert ran.exit_code == pytest.ExitCode.INTERRUPTED, ran.text
+    told = {(name.rpartition("::")[2], end) for name, end, _ in cases(project.path / "record.xml")}
+    assert told <= {("test_a", "failure"), ("1.1-do-1.1", "error")}
     assert "stopping after 1 failures" in ran.text
     assert "node down" not in ran.text
     assert "replacing" not in ran.text
