@@ -76,6 +76,12 @@ def _names(config: pytest.Config) -> _Names:
     return config.stash[_NAMES]
 
 
+def only_looks(config: pytest.Config) -> bool:
+    """Whether items are only looked at, or only their fixtures; ``--setup-plan`` implies ``--setup-only``."""
+    looks = ("collectonly", "setuponly", "showfixtures", "show_fixtures_per_test")
+    return any(getattr(config.option, name, False) for name in looks)
+
+
 def asked_for(config: pytest.Config, *, everywhere: bool) -> Iterator[tuple[Path, Named]]:
     """The Markdown files that may be collected as plans, those first that the command line names themselves.
 
