@@ -153,6 +153,30 @@ def test_a_worker_that_dies_fails_the_task_that_it_ran(project: Project, restart
     assert project.left() == []
 
 
+DIES_BEHIND = """
+import os
+import pytest
+
+@pytest.fixture(scope="module", autouse=True)
+def of_module(request):
+    yield
+    if request.node.name.endswith("a.md"):
+        os._exit(7)
+"""
+
+
+def test_a_worker_that_dies_in_the_teardown_of_a_module_is_an_error_of_its_last_item(project: Project) -> None:
+    project.write({"plans/a.md": plan(makes("1.1")), "conftest.py": DIES_BEHIND})
+
+    ran = project.run_apart("plans", "-n", "1", "--junitxml=record.xml")
+
+    assert ran.exit_code == pytest.ExitCode.TESTS_FAILED, ran.text
+    assert "2 passed, 1 error" in ran.text
+    assert "The worker gw0 died behind this, while it tore down fixtures." in ran.text
+    ends = [(name.rpartition("::")[2], end) for name, end, told in cases(project.path / "record.xml") if told]
+    assert ends == [("1.1-do-1.1", "passed"), ("final-state", "passed"), ("final-state", "error")]
+
+
 @linux
 def test_nothing_of_an_agent_outlives_its_worker(project: Project) -> None:
     project.write({"plans/p.md": plan(task("1.1", files=["Create: `a.txt`"]))})

@@ -263,6 +263,18 @@ class Controller:
         """An item has ended there."""
         self.conductor.whereabouts.end(worker_id, nodeid)
 
+    def on_died_behind(self, node: WorkerController, nodeid: str) -> None:
+        """A worker died between items, or at its end: an error of its last item, as every error of a teardown is."""
+        case, worker = self.conductor.case(nodeid), node.gateway.id
+        pipeline = self.conductor.pipeline
+        record = None if case is None else pipeline.store.task_run(key_of(pipeline.session, case))
+        told = [] if record is None else testcase_properties(pipeline.store.session(pipeline.session), record)
+        words = f"The worker {worker} died behind this, while it tore down fixtures. Mend the fixture that ends it."
+        place = nodeid.partition("::")[0], None, nodeid.rpartition("::")[2]
+        report = pytest.TestReport(nodeid, place, {}, "failed", words, "teardown", user_properties=told)
+        report.node = node  # type: ignore[attr-defined] # as xdist does
+        self._config.hook.pytest_runtest_logreport(report=report)
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
         """Follow ``-x`` and ``--maxfail``, and give an item whose worker died the end that nobody reports.
