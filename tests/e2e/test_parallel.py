@@ -206,20 +206,32 @@ def workers_of(controller: int) -> list[int]:
     ]
 
 
-def test_the_first_failure_ends_agents_that_have_only_just_begun_and_replaces_no_worker(project: Project) -> None:
-    text = batches(task("1.1", files=["Create: `a.txt`"]), needs(1, makes("2.1")))
-    project.write({"plans/p.md": text, "test_python.py": "def test_a(): assert 0\n"})
+FAILS_LATE = """
+import pathlib, time
 
-    agent = project.agent("sleep 600")
+def test_a():
+    deadline = time.monotonic() + PATIENCE
+    while not pathlib.Path("READY").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert 0
+"""
+
+
+def test_the_first_failure_ends_the_agents_of_others_and_replaces_no_worker(project: Project) -> None:
+    text = batches(task("1.1", files=["Create: `a.txt`"]), needs(1, makes("2.1")))
+    late = FAILS_LATE.replace("READY", str(project.outside / "ready")).replace("PATIENCE", str(PATIENCE))
+    project.write({"plans/p.md": text, "test_python.py": late})
+
+    agent = project.agent("touch $OUTSIDE/ready; sleep 600")
     ran = project.run_apart("plans", "test_python.py", "-n", "2", "-x", "--junitxml=record.xml", agent=agent)
 
     assert ran.exit_code == pytest.ExitCode.INTERRUPTED, ran.text
-    told = {(name.rpartition("::")[2], end) for name, end, _ in cases(project.path / "record.xml")}
-    assert told <= {("test_a", "failure"), ("1.1-do-1.1", "error")}
     assert "stopping after 1 failures" in ran.text
     assert "node down" not in ran.text
     assert "replacing" not in ran.text
-    assert {(each.key.task, str(each.outcome)) for each in ran.task_runs} <= {("1.1", "interrupted")}
+    assert [(each.key.task, str(each.outcome)) for each in ran.task_runs] == [("1.1", "interrupted")]
+    told = [(name.rpartition("::")[2], end) for name, end, _ in cases(project.path / "record.xml")]
+    assert told == [("1.1-do-1.1", "error"), ("test_a", "failure")]
     assert project.left() == []
 
 

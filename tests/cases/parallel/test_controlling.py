@@ -13,6 +13,7 @@ from pytest_pipeline.execution.layout import Layout
 from pytest_pipeline.execution.opening import Prepared
 from pytest_pipeline.settings import Settings
 from tests.cases.parallel.fake_xdist import FakeNode, Happened
+from tests.host.conftest import PATIENCE
 
 
 @pytest.fixture
@@ -37,3 +38,10 @@ def test_an_impatient_controller_kills_every_worker(controller: Controller, tmp_
         (tmp_path / f"gw{number}.pid").write_text(str(worker.pid))
     controller._kill()
     assert [worker.wait() for worker in workers] == [-signal.SIGKILL] * 2
+
+
+def test_a_worker_can_be_interrupted_as_soon_as_it_is_there(controller: Controller) -> None:
+    worker = subprocess.Popen(["sleep", "600"])
+    controller.pytest_testnodeready(FakeNode("gw0", [], Happened(), pid=worker.pid))
+    controller._interrupt({"gw0"})
+    assert worker.wait(PATIENCE) == -signal.SIGINT
