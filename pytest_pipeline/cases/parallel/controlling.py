@@ -184,7 +184,7 @@ class Controller:
 
     def _stop(self) -> None:
         """No run begins any more; what had not begun is deselected, as it is without workers."""
-        begun = self.conductor.admitted()
+        begun = self._begun()
 
         def is_of_a_new_run(nodeid: str) -> bool:
             case = self.conductor.case(nodeid)
@@ -192,6 +192,11 @@ class Controller:
 
         dropped = self.choice.stop(is_of_a_new_run)
         self._config.hook.pytest_deselected(items=dropped)
+
+    def _begun(self) -> set[int]:
+        """The runs that were begun; one of which a worker was sent something will be, whatever the store says yet."""
+        given = [self.conductor.case(nodeid) for post in self.conductor.whereabouts.posts() for nodeid in post.given]
+        return self.conductor.admitted() | {case.run for case in given if case is not None}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
