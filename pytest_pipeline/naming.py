@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,8 +76,14 @@ def _names(config: pytest.Config) -> _Names:
     return config.stash[_NAMES]
 
 
-def first_plan(config: pytest.Config, *, everywhere: bool) -> Path | None:
-    """A file that is probably going to be collected as a plan, for who cannot wait for the collection; None: none is.
+def only_looks(config: pytest.Config) -> bool:
+    """Whether items are only looked at, or only their fixtures; ``--setup-plan`` implies ``--setup-only``."""
+    looks = ("collectonly", "setuponly", "showfixtures", "show_fixtures_per_test")
+    return any(getattr(config.option, name, False) for name in looks)
+
+
+def asked_for(config: pytest.Config, *, everywhere: bool) -> Iterator[tuple[Path, Named]]:
+    """The Markdown files that may be collected as plans, those first that the command line names themselves.
 
     Args:
         config: pytest's configuration.
@@ -85,18 +92,22 @@ def first_plan(config: pytest.Config, *, everywhere: bool) -> Path | None:
     names = _names(config)
     for file in sorted(names.files):
         if file.suffix.lower() == ".md":
-            return file
+            yield file, Named.FILE
     for directory in sorted(names.searched if everywhere else names.directories):
         for file in sorted(directory.rglob("*.[mM][dD]")):
-            if resembles_plan(file):
-                return file
-    return None
+            if file.is_file() and not is_readme(file):
+                yield file, Named.DIRECTORY
+
+
+def is_readme(path: Path) -> bool:
+    """Whether a file says of itself that it tells of others: it is a plan only where it is named itself."""
+    return path.stem.lower() == "readme"
 
 
 def resembles_plan(path: Path) -> bool:
     """Whether a Markdown file has a heading like those of a plan; a cheap guess, to tell the user of it."""
     try:
         with path.open("rb") as file:
-            return path.stem.lower() != "readme" and re.search(_LIKE_A_PLAN, file.read(_MOST_BYTES)) is not None
+            return not is_readme(path) and re.search(_LIKE_A_PLAN, file.read(_MOST_BYTES)) is not None
     except OSError:
         return False

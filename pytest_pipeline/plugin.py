@@ -146,10 +146,12 @@ def _be_a_worker(config: pytest.Config) -> None:
 
 def _control_workers(config: pytest.Config) -> None:
     """Where xdist distributes items: let us order those of plans, and open the session for all workers."""
-    if config.getoption("dist", "no") == "no" or not config.getoption("tx", None) or config.option.collectonly:
+    if config.getoption("dist", "no") == "no" or not config.getoption("tx", None) or naming.only_looks(config):
         return
+    from pytest_pipeline.cases.foreseeing import first_plan
+
     settings = config.stash[SETTINGS]
-    first = naming.first_plan(config, everywhere=settings.collect == "always")
+    first = first_plan(config, everywhere=settings.collect == "always")
     if first is not None:
         from pytest_pipeline.cases.parallel.controlling import Controller
 

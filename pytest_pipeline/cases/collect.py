@@ -14,6 +14,7 @@ from pytest_pipeline.cases.lifecycle import Lifecycle, lifecycle_of
 from pytest_pipeline.cases.nodes import BatchNode, FinalStateItem, RunNode, TaskItem
 from pytest_pipeline.cases.order import Order
 from pytest_pipeline.errors import PlanError
+from pytest_pipeline.naming import is_readme
 from pytest_pipeline.plans.model import Mark, Plan
 from pytest_pipeline.plans.reader import read_plan
 from pytest_pipeline.settings import Settings
@@ -28,7 +29,7 @@ def collect_plan(parent: pytest.Collector, path: Path, settings: Settings, *, ex
         settings: the session's settings.
         explicit: whether the user named this very file.
     """
-    if path.stem.lower() == "readme" and not explicit:
+    if is_readme(path) and not explicit:
         return None
     shown = path.relative_to(parent.config.rootpath) if path.is_relative_to(parent.config.rootpath) else path
     fault = ""

@@ -6,8 +6,9 @@ What carries tasks out, and keeps the record, is imported when a session is open
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,12 @@ from pytest_pipeline.cases.observing import HookObserver, ask
 from pytest_pipeline.cases.order import CaseKey
 from pytest_pipeline.cases.recalling import NOTES
 from pytest_pipeline.cases.status.whereabouts import Whereabouts
+from pytest_pipeline.cases.unreported import Unreported
 from pytest_pipeline.errors import HostError, PipelineError
 from pytest_pipeline.events import RunFinished
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.criterion import judge, run_outcome
-from pytest_pipeline.record.model import FINAL_STATE, Outcome, TaskRunKey
+from pytest_pipeline.record.model import FINAL_STATE, Outcome, RunRecord, TaskRunKey
 from pytest_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class Conductor:
         self.notes: list[str] = []
         self.faults: list[str] = []
         self.whereabouts = Whereabouts()
+        self._unreported = Unreported()
         self.failed_reports = 0
         self.stopped = False
         self.on_stop: Callable[[], None] = lambda: None
@@ -159,6 +162,7 @@ class Conductor:
         case = self._cases.get(report.nodeid)
         if case is None or self.opened is None:
             return
+        self._unreported.hear(report)
         if report.failed and case.run in self.admitted():
             self.failed_reports += 1
         if report.when == "teardown":
@@ -200,7 +204,7 @@ class Conductor:
         if self.pipeline.finish_run(run, outcome):
             self._tell_that_it_finished(RunFinished(session, run, str(outcome)))
         self._finished_runs.add(run)
-        self._stop_when_enough()
+        self._stop_when_decided()
 
     def _tell_that_it_finished(self, event: RunFinished) -> None:
         try:
@@ -208,14 +212,25 @@ class Conductor:
         except PipelineError as error:
             self.faults.append(str(error))
 
-    def _stop_when_enough(self) -> None:
-        """Once enough runs in a row have succeeded no further one begins; those that are under way still count."""
+    def _stop_when_decided(self) -> None:
+        """Once enough runs in a row have succeeded, or never will, no further one begins; those under way still count.
+
+        Chaos decides nothing, and what has failed may still be done afresh where that is asked for.
+        """
         wanted = self.settings.until_consecutive
-        if wanted is None or self.stopped:
+        if wanted is None or self.stopped or self.settings.chaos is not None:
             return
         runs = self.pipeline.store.runs(self.pipeline.session)
         ended = [run for run in runs if run.outcome is not Outcome.RUNNING]
-        self.stopped = judge(ended, wanted, self.settings.count, chaos=self.settings.chaos is not None).met
+        unbegun = {case.run for case in self._cases.values()} - {run.number for run in runs}
+        lost = not self.settings.fresh_failures and out_of_reach(runs, len(unbegun), wanted)
+        self.stopped = lost or judge(ended, wanted, self.settings.count).met
+        if lost and unbegun:
+            left = f"{len(unbegun)} more run{'s' if len(unbegun) > 1 else ''}"
+            self.notes.append(
+                f"{wanted} successful runs in a row were out of reach, so {left} did not begin. Raise --count for more "
+                "tries."
+            )
         if self.stopped:
             self.on_stop()
 
@@ -233,6 +248,7 @@ class Conductor:
         from pytest_pipeline.execution.steps import now
 
         self.pipeline.store.interrupt(self.pipeline.session, "The session ended before it did.", now())
+        self._unreported.give(self.config, self.pipeline.store, self.pipeline.session)
         for run in sorted(self.admitted() - self._finished_runs):
             self._finish_run(run)
         self.notes += [f"{path} cannot be read, so no run is a success." for path in self.unreadable]
@@ -274,6 +290,19 @@ class Conductor:
             if self.opened is not None:
                 self.pipeline.close()
                 self.opened = None
+
+
+def out_of_reach(runs: Sequence[RunRecord], unbegun: int, wanted: int) -> bool:
+    """Whether a run that did not succeed leaves too few behind it, were all of them to succeed.
+
+    Args:
+        runs: those that were admitted, in any order.
+        unbegun: how many more may begin.
+        wanted: successful runs in a row that are asked for.
+    """
+    latest = sorted(runs, key=lambda run: run.admitted, reverse=True)
+    hopeful = list(takewhile(lambda run: run.outcome in (Outcome.PASSED, Outcome.RUNNING), latest))
+    return len(hopeful) < len(latest) and len(hopeful) + unbegun < wanted
 
 
 def key_of(session: str, case: CaseKey) -> TaskRunKey:

@@ -22,6 +22,7 @@ from pytest_pipeline.cases.nodes import CaseItem
 from pytest_pipeline.cases.order import CaseKey
 from pytest_pipeline.cases.reported import what_was_reported
 from pytest_pipeline.errors import PipelineError, TaskFailure
+from pytest_pipeline.naming import only_looks
 from pytest_pipeline.plans.model import Plan
 from pytest_pipeline.record.junit import PREFIX, REPORT, testcase_properties
 from pytest_pipeline.record.model import FINAL_STATE, Outcome, TaskRunRecord
@@ -119,11 +120,8 @@ class Lifecycle:
 
     def _will_run(self, session: pytest.Session) -> bool:
         """Whether items are going to be run, by this process; some options only look at them."""
-        option = self.config.option
-        looks = ("collectonly", "setuponly", "showfixtures", "show_fixtures_per_test")
-        interrupted = session.testsfailed and not option.continue_on_collection_errors
-        only_looks = any(getattr(option, name, False) for name in looks)
-        return not interrupted and not only_looks
+        interrupted = session.testsfailed and not self.config.option.continue_on_collection_errors
+        return not interrupted and not only_looks(self.config)
 
     def _open(self) -> None:
         conductor = self.conductor
@@ -138,12 +136,18 @@ class Lifecycle:
         self._limit = CostLimit(pipeline)
 
     def join(self) -> None:
-        """In a worker: take part in the session that the controller has opened, before the first item of a plan."""
-        if not self.works_for_another or self._joined is not None:
+        """In a worker: take part in the session that the controller has opened, before the first item of a plan.
+
+        A worker that cannot leaves, and the session ends: it would take one item after another, and do none of them.
+        """
+        if not self.works_for_another or self._joined is not None or only_looks(self.config):
             return
         from pytest_pipeline.cases.parallel.joining import join
 
-        self._joined = join(self.config, self.settings, self.plans)
+        try:
+            self._joined = join(self.config, self.settings, self.plans)
+        except PipelineError as error:
+            raise pytest.exit.Exception(str(error), returncode=pytest.ExitCode.USAGE_ERROR) from None
         self.ledger.ask_others(self._joined.outcomes)
         self._begin(self.pipeline)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_pipeline import naming
+from pytest_pipeline.cases.foreseeing import first_plan
 from pytest_pipeline.errors import PipelineError
 from pytest_pipeline.settings import Settings
 
@@ -28,7 +28,7 @@ def recalled(config: pytest.Config, settings: Settings) -> Settings:
     told = getattr(config, "workerinput", {}).get(RECALLED)
     if told is not None:
         return Settings.from_wire(told)
-    first = naming.first_plan(config, everywhere=settings.collect == "always")
+    first = first_plan(config, everywhere=settings.collect == "always")
     if first is None:
         raise pytest.UsageError(
             "--resume goes on with plans, and none is named. Name those of the session on the command line, before "

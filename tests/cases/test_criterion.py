@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
+from pytest_pipeline.cases.conducting import out_of_reach
+from pytest_pipeline.record.model import Outcome, RunRecord
 from pytest_pipeline.record.store import Store
 
 from .conftest import Project, batch, failing, failing_until, task
@@ -115,13 +118,46 @@ class TestUntilConsecutive:
         assert "FAILED plans/plan.md::run-01::batch-1::1.1-make-1.1" in text
         assert "whole run                    F ." in text
 
-    def test_without_enough_in_a_row_it_fails_as_ever(self, one_task: Project) -> None:
-        failing_until(one_task, 3)
+    def test_it_stops_once_too_few_runs_are_left(self, one_task: Project) -> None:
+        failing_until(one_task, 2)
+
+        result = one_task.run("plans", "--count", "3", "--until-consecutive", "3")
+
+        assert result.done == ["run-01 1.1"]
+        assert result.code == pytest.ExitCode.TESTS_FAILED
+        assert "criterion not met: 0 of 3 consecutive runs" in result.text
+        assert "note: 3 successful runs in a row were out of reach, so 2 more runs did not begin." in result.text
+        assert result.counts["deselected"] == 4
+
+    def test_it_goes_on_while_just_enough_are_left(self, one_task: Project) -> None:
+        failing_until(one_task, 2)
 
         result = one_task.run("plans", "--count", "3", "--until-consecutive", "2")
 
-        assert result.code == pytest.ExitCode.TESTS_FAILED
-        assert "criterion not met: 1 of 2 consecutive runs" in result.text
+        assert result.code == 0
+        assert "out of reach" not in result.text
+
+    @pytest.mark.parametrize(
+        ("ended", "unbegun", "lost"),
+        [
+            ("F", 3, False),
+            ("F", 2, True),
+            ("PPFP", 1, True),
+            ("PPFP", 2, False),
+            ("FRR", 1, False),
+            ("RRF", 2, True),
+            ("PI", 2, True),
+            ("", 1, False),
+            ("P", 1, False),
+        ],
+    )
+    def test_what_runs_may_still_succeed_and_what_was_not_selected_breaks_nothing(
+        self, ended: str, unbegun: int, lost: bool
+    ) -> None:
+        words = {"P": Outcome.PASSED, "F": Outcome.FAILED, "R": Outcome.RUNNING, "I": Outcome.INTERRUPTED}
+        began = datetime(2026, 1, 1, tzinfo=timezone.utc)
+        runs = [RunRecord("s", 9, number, began, words[letter]) for number, letter in enumerate(ended, 1)]
+        assert out_of_reach(runs[::-1], unbegun, 3) is lost
 
     def test_a_failing_python_test_beside_it_keeps_its_code(self, one_task: Project) -> None:
         failing_until(one_task, 2)

@@ -13,9 +13,11 @@ import junitparser
 import pytest
 import xmlschema
 
+from pytest_pipeline.commands import main as made_again
 from pytest_pipeline.record.junit import PREFIX, TESTCASE_PROPERTIES
 
 from .conftest import Project, batch, failing, task
+from .own_agent import own_agent
 
 SCHEMA = Path(__file__).parents[1] / "data" / "junit-10.xsd"
 FAMILIES = ("xunit1", "xunit2")
@@ -211,3 +213,37 @@ class TestForeignText:
         text = (project.path / "record.xml").read_text(encoding="utf-8")
         for found in (text, result.text):
             assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", found)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_was_interrupted_is_an_error_of_its_own_name_as_in_the_record_that_is_made_again(
+    project: Project, family: str
+) -> None:
+    own_agent(project, 'if task == "1.2": raise KeyboardInterrupt')
+    project.plan(batch("1", task("1.1"), task("1.2"), task("1.3")))
+
+    record(project, family=family)
+    made_again(["junit", "latest", "-o", "again.xml", "-o", f"junit_family={family}"])
+
+    one, other = told(project.path / "record.xml"), told(project.path / "again.xml")
+    assert list(one) == ["1.1-make-1.1", "1.2-make-1.2"]
+    assert one["1.2-make-1.2"] == other["1.2-make-1.2"]
+    _, named, errors = one["1.2-make-1.2"]
+    assert ("pipeline.outcome", "interrupted") in named
+    assert errors == [("interrupted: The session was interrupted.",) * 2]
+    assert ElementTree.parse(project.path / "record.xml").find("testsuite[@tests='2'][@errors='1']") is not None
+
+
+Pairs = list[tuple[str | None, str | None]]
+
+
+def told(path: Path) -> dict[str | None, tuple[dict[str, str], Pairs, Pairs]]:
+    """Test cases by name: attributes but times, properties, errors."""
+    return {
+        each.get("name"): (
+            {name: value for name, value in each.attrib.items() if name != "time"},
+            [(one.get("name"), one.get("value")) for one in each.iter("property")],
+            [(one.get("message"), one.text) for one in each.iter("error")],
+        )
+        for each in ElementTree.parse(path).iter("testcase")
+    }

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_pipeline.cases.foreseeing import first_plan
+
 from .conftest import Project, batch, failing, task
 
 SIMPLE = batch("1", task("1.1"))
@@ -286,3 +288,43 @@ def test_the_collector_of_garbage_is_left_as_it_was(project: Project) -> None:
     project.run("plans")
 
     assert gc.get_freeze_count() == frozen
+
+
+class TestWhoCannotWaitForTheCollection:
+    """With ``-n`` and ``--resume`` the plans are looked for before, and must be those that are collected."""
+
+    def found(self, project: Project, *arguments: str, everywhere: bool = False) -> str | None:
+        first = first_plan(project.pytester.parseconfig(*arguments), everywhere=everywhere)
+        return None if first is None else first.relative_to(project.path).as_posix()
+
+    @pytest.mark.parametrize(
+        "heading",
+        [
+            "### 任务 1：写文件",
+            "### Task 1",
+            "### Task #1: x",
+            "### Task 1 (optional): x",
+            "- [ ] Task 1: x",
+            "## Batch 1: no task, which must be told",
+            "x" * 1024**2 + "\n\n### Task 1: x",
+        ],
+    )
+    def test_every_plan_is_found_that_is_collected(self, project: Project, heading: str) -> None:
+        project.write("plans/deep/odd.md", f"# A plan\n\n{heading}\n\nDo it.\n")
+
+        assert self.found(project, "plans") == "plans/deep/odd.md"
+        assert "plans/deep/odd.md" in project.run("--collect-only", "-q", "plans").text
+
+    def test_a_plan_that_cannot_be_read_is_one(self, project: Project) -> None:
+        project.path.joinpath("plans").mkdir()
+        project.path.joinpath("plans/a.md").write_bytes(b"\xff")
+
+        assert self.found(project, "plans") == "plans/a.md"
+
+    def test_what_is_no_plan_is_passed_by(self, mixed: Project) -> None:
+        mixed.path.joinpath("plans/a.md").mkdir()
+
+        assert self.found(mixed, "plans") == "plans/deep/two.md"
+        assert self.found(mixed, ".") is None
+        assert self.found(mixed, ".", everywhere=True) == "plans/deep/two.md"
+        assert self.found(mixed, "plans/one.md::batch-1") == "plans/one.md"

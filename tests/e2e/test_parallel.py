@@ -153,6 +153,30 @@ def test_a_worker_that_dies_fails_the_task_that_it_ran(project: Project, restart
     assert project.left() == []
 
 
+DIES_BEHIND = """
+import os
+import pytest
+
+@pytest.fixture(scope="module", autouse=True)
+def of_module(request):
+    yield
+    if request.node.name.endswith("a.md"):
+        os._exit(7)
+"""
+
+
+def test_a_worker_that_dies_in_the_teardown_of_a_module_is_an_error_of_its_last_item(project: Project) -> None:
+    project.write({"plans/a.md": plan(makes("1.1")), "conftest.py": DIES_BEHIND})
+
+    ran = project.run_apart("plans", "-n", "1", "--junitxml=record.xml")
+
+    assert ran.exit_code == pytest.ExitCode.TESTS_FAILED, ran.text
+    assert "2 passed, 1 error" in ran.text
+    assert "The worker gw0 died behind this, while it tore down fixtures." in ran.text
+    ends = [(name.rpartition("::")[2], end) for name, end, told in cases(project.path / "record.xml") if told]
+    assert ends == [("1.1-do-1.1", "passed"), ("final-state", "passed"), ("final-state", "error")]
+
+
 @linux
 def test_nothing_of_an_agent_outlives_its_worker(project: Project) -> None:
     project.write({"plans/p.md": plan(task("1.1", files=["Create: `a.txt`"]))})
@@ -182,17 +206,42 @@ def workers_of(controller: int) -> list[int]:
     ]
 
 
-def test_the_first_failure_stops_all_workers(project: Project) -> None:
-    text = batches(
-        task("1.1", files=["Create: `never.txt`"], does="true"), *[makes(f"{number}.1") for number in range(2, 9)]
-    )
-    project.write({"plans/p.md": text})
+FAILS_LATE = """
+import pathlib, time
 
-    ran = project.run_apart("plans", "-n", "2", "-x", "--keep-workspaces", "never")
+def test_a():
+    deadline = time.monotonic() + PATIENCE
+    while not pathlib.Path("READY").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert 0
+"""
 
-    assert ran.exit_code == 2 or ran.exit_code == 1, ran.text
-    assert len([each for each in ran.task_runs if str(each.outcome) == "passed"]) <= 4
+
+def test_the_first_failure_ends_the_agents_of_others_and_replaces_no_worker(project: Project) -> None:
+    text = batches(task("1.1", files=["Create: `a.txt`"]), needs(1, makes("2.1")))
+    late = FAILS_LATE.replace("READY", str(project.outside / "ready")).replace("PATIENCE", str(PATIENCE))
+    project.write({"plans/p.md": text, "test_python.py": late})
+
+    agent = project.agent("touch $OUTSIDE/ready; sleep 600")
+    ran = project.run_apart("plans", "test_python.py", "-n", "2", "-x", "--junitxml=record.xml", agent=agent)
+
+    assert ran.exit_code == pytest.ExitCode.INTERRUPTED, ran.text
+    assert "stopping after 1 failures" in ran.text
+    assert "node down" not in ran.text
+    assert "replacing" not in ran.text
+    assert [(each.key.task, str(each.outcome)) for each in ran.task_runs] == [("1.1", "interrupted")]
+    told = [(name.rpartition("::")[2], end) for name, end, _ in cases(project.path / "record.xml")]
+    assert told == [("1.1-do-1.1", "error"), ("test_a", "failure")]
     assert project.left() == []
+
+
+def test_a_worker_that_dies_is_a_failure_after_which_nothing_starts(project: Project) -> None:
+    project.write({"plans/p.md": batches(makes("1.2"), makes("2.1"), makes("3.1")), "conftest.py": DIES})
+
+    ran = project.run_apart("plans", "-n", "1", "-x")
+
+    assert ran.exit_code == pytest.ExitCode.INTERRUPTED, ran.text
+    assert [(each.key.task, str(each.outcome)) for each in ran.task_runs] == [("1.2", "failed")]
 
 
 def test_enough_runs_in_a_row_end_the_session(project: Project) -> None:
@@ -218,14 +267,15 @@ def test_a_plan_that_cannot_be_read_is_told_and_the_others_run(project: Project)
     assert "plans/a.md cannot be read, so no run is a success." in ran.text
 
 
-@pytest.mark.parametrize("dist", ["loadgroup", "worksteal", "each"])
-def test_schedulers_that_know_no_dependencies_are_refused(project: Project, dist: str) -> None:
+def test_schedulers_that_know_no_dependencies_are_refused_and_no_session_is_opened(project: Project) -> None:
     project.write({"plans/p.md": plan(makes("1.1"))})
 
-    ran = project.run_apart("plans", "-n", "2", "--dist", dist)
+    ran = project.run_apart("plans", "-n", "2", "--dist", "worksteal")
 
     assert ran.exit_code == pytest.ExitCode.USAGE_ERROR, ran.text
-    assert f"--dist {dist} knows no dependencies between batches. Leave --dist out" in ran.text
+    assert not (project.state / "state.db").exists()
+    assert "criterion" not in ran.text
+    assert "--dist worksteal knows no dependencies between batches. Leave --dist out" in ran.text
     assert "Traceback" not in ran.text
     assert project.left() == []
 

@@ -142,3 +142,26 @@ def test_pytest_exit_in_a_worker_ends_as_it_does_in_one_process(project: Project
     assert "INTERNALERROR" not in ran.text
     ends = {each.key.task: str(each.outcome) for each in ran.task_runs}
     assert ends == {"1.1": "passed", "1.2": "interrupted"}
+
+
+CANNOT_JOIN = """
+import os
+
+def pytest_pipeline_forge(config, settings):
+    if os.environ.get("PYTEST_XDIST_WORKER") == "gw1":
+        raise ValueError("not from here")
+"""
+
+
+def test_a_worker_that_cannot_take_part_ends_the_session_and_takes_no_task(project: Project) -> None:
+    one, other = (task(f"{batch}.1", files=[f"Create: `{batch}`"], does=f"echo > {batch}") for batch in (1, 2))
+    project.write({"plans/p.md": plan(one) + f"\n## Batch 2: More\n\n{other}", "conftest.py": CANNOT_JOIN})
+
+    ran = project.run_apart("plans", "-n", "2")
+
+    assert ran.exit_code == pytest.ExitCode.USAGE_ERROR, ran.text
+    assert ran.text.count("The hook pytest_pipeline_forge failed with ValueError: not from here") == 1
+    assert "Traceback" not in ran.text
+    assert "criterion not met: 0 of 1" in ran.text
+    assert {each.key.task for each in ran.task_runs} <= {"1.1"}, "at most what the other one was at"
+    assert project.left() == []

@@ -68,3 +68,13 @@ def test_to_look_opens_no_session(broken: Project) -> None:
         "plans/p.md::final-state",
     ]
     assert not broken.state.exists()
+
+
+@pytest.mark.parametrize("look", ["--setup-plan", "--setup-only"])
+def test_to_look_at_fixtures_opens_none_either(broken: Project, look: str) -> None:
+    ran = broken.run_apart("plans", "-n", "2", look)
+
+    assert ran.exit_code in (0, pytest.ExitCode.NO_TESTS_COLLECTED), ran.text
+    assert "error" not in ran.text
+    assert not broken.state.exists()
+    assert broken.left() == []

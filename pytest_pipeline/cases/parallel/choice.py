@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Known = Callable[[Sequence[str]], Mapping[str, Scheduled]]
 """From all node ids of the session to what is known of those that belong to plans; empty where none does."""
 
+Begin = Callable[[Mapping[str, Scheduled]], None]
+"""Called once with what is known of plans, before a worker is sent anything."""
+
 
 class SchedulerChoice:
     """The plugin of xdist's controller that puts :class:`PlanScheduling` in the place of ``load``.
@@ -29,11 +32,20 @@ class SchedulerChoice:
     Args:
         known: what node ids of plans stand for.
         observer: who is told what workers do; None for nobody.
+        begin: what opens a session with plans.
         by_run: whether an earlier run goes before everything of a later one, for sessions that may end early.
     """
 
-    def __init__(self, known: Known, observer: Observer | None = None, *, by_run: bool = False) -> None:
+    def __init__(
+        self,
+        known: Known,
+        observer: Observer | None = None,
+        *,
+        begin: Begin = lambda known: None,
+        by_run: bool = False,
+    ) -> None:
         self._known = known
+        self._begin = begin
         self._observer = observer
         self._by_run = by_run
         self._scheduling: PlanScheduling | None = None
@@ -57,7 +69,9 @@ class SchedulerChoice:
         """Ours where the user has chosen none, or ``load``."""
         if not _is_load(config):
             return None
-        self._scheduling = PlanScheduling(config, log, self._known, observer=self._observer, by_run=self._by_run)
+        self._scheduling = PlanScheduling(
+            config, log, self._known, self._begin, observer=self._observer, by_run=self._by_run
+        )
         return self._scheduling
 
     def pytest_xdist_node_collection_finished(self, node: WorkerController, ids: Sequence[str]) -> None:
@@ -83,17 +97,26 @@ class PlanScheduling:
         config: pytest's configuration.
         log: xdist's log.
         known: what node ids of plans stand for.
+        begin: what opens a session with plans.
         observer: who is told what workers do; None for nobody.
         by_run: whether an earlier run goes before everything of a later one.
     """
 
     def __init__(
-        self, config: pytest.Config, log: Producer, known: Known, *, observer: Observer | None, by_run: bool
+        self,
+        config: pytest.Config,
+        log: Producer,
+        known: Known,
+        begin: Begin,
+        *,
+        observer: Observer | None,
+        by_run: bool,
     ) -> None:
         from xdist.scheduler import LoadScheduling
 
         self.config = config  # pytest-rerunfailures asks schedulers for it
         self._known = known
+        self._begin = begin
         self._observer = observer
         self._by_run = by_run
         self._load = LoadScheduling(config, log)
@@ -152,6 +175,7 @@ class PlanScheduling:
         cases = self._known(first) if all(ids == first for ids in others) else {}
         if not cases:
             return self._load
+        self._begin(cases)
         items = [cases.get(nodeid) for nodeid in first]
         self.units = UnitScheduling(self.config, first, items, observer=self._observer, by_run=self._by_run)
         return self.units

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,9 +17,10 @@ from pytest_pipeline.cases.order import CaseKey
 from pytest_pipeline.cases.parallel.apart import is_apart, refuse_unsent
 from pytest_pipeline.cases.parallel.choice import SchedulerChoice
 from pytest_pipeline.cases.parallel.identity import cases_of
-from pytest_pipeline.cases.parallel.impatience import impatient, signal_to
+from pytest_pipeline.cases.parallel.impatience import impatient
 from pytest_pipeline.cases.parallel.joining import HANDOVER
-from pytest_pipeline.cases.parallel.leaving import left
+from pytest_pipeline.cases.parallel.leaving import left, stopped
+from pytest_pipeline.cases.parallel.processes import Processes
 from pytest_pipeline.cases.parallel.units import Scheduled
 from pytest_pipeline.cases.parallel.watching import Watcher
 from pytest_pipeline.cases.recalling import RECALLED
@@ -57,15 +57,19 @@ class Controller:
         self._settings = settings
         self._first = first
         self._prepared: Prepared | None = None
+        self._plans: Mapping[str, Plan] = {}
         self._opened_plans: Mapping[str, Plan] = {}
         self._died = ""
-        self._failures = 0
+        self._session: pytest.Session | None = None
+        self._limit = ""
+        self._interrupted: set[str] = set()
+        self._processes = Processes()
         self._left: tuple[str, int] | None = None
         self._ending = ExitStack()
         self._watcher: Watcher | None = None
         self.conductor = Conductor(config, settings)
         early = settings.until_consecutive is not None
-        self.choice = SchedulerChoice(self._known, self, by_run=early)
+        self.choice = SchedulerChoice(self._known, self, begin=self._open, by_run=early)
         self.conductor.on_stop = self._stop
 
     def register(self) -> None:
@@ -78,6 +82,10 @@ class Controller:
             expect_dying_workers(self._config)
 
     # Before any worker is there
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """It counts the failures."""
+        self._session = session
 
     def pytest_xdist_setupnodes(self, specs: Sequence[XSpec]) -> None:
         """Find the forge's token before workers inherit the environment, and name the session."""
@@ -114,26 +122,25 @@ class Controller:
     # When the workers have collected
 
     def _known(self, ids: Sequence[str]) -> Mapping[str, Scheduled]:
-        """What each node id of a plan is; opens the session, so that no worker begins before."""
-        plans = self._plans(ids)
+        """What each node id of a plan is."""
+        self._plans = self._read_plans(ids)
         cases = {
             nodeid: scheduled
-            for path, plan in plans.items()
+            for path, plan in self._plans.items()
             for nodeid, scheduled in cases_of(plan, path, self._settings.count).items()
         }
-        selected = {nodeid: cases[nodeid] for nodeid in ids if nodeid in cases}
-        if selected and self.conductor.opened is None:
-            chosen = {scheduled.case.plan for scheduled in selected.values()}
-            opened = {plan.path: plan for plan in plans.values() if plan.path in chosen}
-            self.conductor.open(
-                opened, {nodeid: scheduled.case for nodeid, scheduled in selected.items()}, self._prepared
-            )
-            self._opened_plans = opened
-            self._print_header()
-            self._watch()
-        return selected
+        return {nodeid: cases[nodeid] for nodeid in ids if nodeid in cases}
 
-    def _plans(self, ids: Sequence[str]) -> Mapping[str, Plan]:
+    def _open(self, selected: Mapping[str, Scheduled]) -> None:
+        """Open the session, so that no worker begins before."""
+        chosen = {scheduled.case.plan for scheduled in selected.values()}
+        opened = {plan.path: plan for plan in self._plans.values() if plan.path in chosen}
+        self.conductor.open(opened, {nodeid: scheduled.case for nodeid, scheduled in selected.items()}, self._prepared)
+        self._opened_plans = opened
+        self._print_header()
+        self._watch()
+
+    def _read_plans(self, ids: Sequence[str]) -> Mapping[str, Plan]:
         """The plans behind node ids, by the node id of their file."""
         found: dict[str, Plan] = {}
         for path in dict.fromkeys(nodeid.partition("::")[0] for nodeid in ids):
@@ -159,8 +166,11 @@ class Controller:
             self._watcher = Watcher(self.conductor.pipeline, lines)
             self._watcher.start(dsession)
 
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collectreport(self, report: pytest.CollectReport) -> Generator[None, None, None]:
         """Count plans that cannot be read, which only workers have tried."""
+        yield
+        self._stop_at_the_limit()
         if report.failed and report.nodeid.lower().endswith(".md") and report.nodeid not in self.conductor.unreadable:
             self.conductor.unreadable.append(report.nodeid)
             self.conductor.failed_reports += 1
@@ -169,11 +179,12 @@ class Controller:
 
     def pytest_testnodeready(self, node: WorkerController) -> None:
         """A worker is there."""
+        self._processes.arrive(node)
         self.conductor.whereabouts.arrive(node.gateway.id)
 
     def _stop(self) -> None:
         """No run begins any more; what had not begun is deselected, as it is without workers."""
-        begun = self.conductor.admitted()
+        begun = self._begun()
 
         def is_of_a_new_run(nodeid: str) -> bool:
             case = self.conductor.case(nodeid)
@@ -181,6 +192,11 @@ class Controller:
 
         dropped = self.choice.stop(is_of_a_new_run)
         self._config.hook.pytest_deselected(items=dropped)
+
+    def _begun(self) -> set[int]:
+        """The runs that were begun; one of which a worker was sent something will be, whatever the store says yet."""
+        given = [self.conductor.case(nodeid) for post in self.conductor.whereabouts.posts() for nodeid in post.given]
+        return self.conductor.admitted() | {case.run for case in given if case is not None}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
@@ -207,22 +223,35 @@ class Controller:
         excuse(report, record.attempts[-1].properties, record.attempts[-1].failure_kind)
         setattr(report, _CRASHED, True)
 
-    def _interrupt(self, besides: str = "") -> None:
-        """End the agents of other workers of this machine as Ctrl-C does: what they do cannot change the verdict.
+    def _stop_at_the_limit(self, besides: str = "") -> None:
+        """End the session at the last failure that ``-x`` or ``--maxfail`` allows, by pytest's own count.
 
-        The worker that has failed is left to clean up; Python tests are left alone, as they are by xdist.
+        xdist's has no workers that died, and lets whatever runs go on. The worker that has failed is left to clean up.
         """
-        if self._prepared is None:
+        assert self._session is not None
+        if self._limit or not self._session.shouldfail or self.conductor.opened is None:
             return
-        pid_file = self._prepared.layout.pid_file
+        self._limit = str(self._session.shouldfail)
+        dsession = self._config.pluginmanager.get_plugin("dsession")
+        assert dsession is not None
+        dsession.shouldstop = dsession.shouldstop or self._limit
+        self._interrupted = self._at_plans() - {besides}
+        self._interrupt(self._interrupted)
+
+    def _at_plans(self) -> set[str]:
+        """The workers that have an item of a plan; Python tests are left alone, as they are by xdist."""
         posts = self.conductor.whereabouts.posts()
-        others = [post.worker for post in posts if self.conductor.case(post.nodeid) is not None]
-        signal_to([pid_file(worker) for worker in others if worker != besides], signal.SIGINT)
+        return {post.worker for post in posts if self.conductor.case(post.nodeid) is not None}
+
+    def _interrupt(self, workers: set[str]) -> None:
+        """End the agents of these workers as Ctrl-C does: what they do cannot change the verdict."""
+        if self._prepared is not None:
+            self._processes.interrupt(workers, self._prepared.layout)
 
     def _kill(self) -> None:
         """End all workers of this machine at once; whoever watches over their agents ends those."""
         if self._prepared is not None:
-            signal_to(self._prepared.layout.pid_files(), signal.SIGKILL)
+            self._processes.kill(self._prepared.layout)
 
     def _fail_unbegun(self, key: TaskRunKey, case: CaseKey, failure: TaskFailure) -> None:
         """Nothing of the item is under way: the death is the end of an attempt that does nothing else."""
@@ -239,6 +268,18 @@ class Controller:
         """An item has ended there."""
         self.conductor.whereabouts.end(worker_id, nodeid)
 
+    def on_died_behind(self, node: WorkerController, nodeid: str) -> None:
+        """A worker died between items, or at its end: an error of its last item, as every error of a teardown is."""
+        case, worker = self.conductor.case(nodeid), node.gateway.id
+        pipeline = self.conductor.pipeline
+        record = None if case is None else pipeline.store.task_run(key_of(pipeline.session, case))
+        told = [] if record is None else testcase_properties(pipeline.store.session(pipeline.session), record)
+        words = f"The worker {worker} died behind this, while it tore down fixtures. Mend the fixture that ends it."
+        place = nodeid.partition("::")[0], None, nodeid.rpartition("::")[2]
+        report = pytest.TestReport(nodeid, place, {}, "failed", words, "teardown", user_properties=told)
+        report.node = node  # type: ignore[attr-defined] # as xdist does
+        self._config.hook.pytest_runtest_logreport(report=report)
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
         """Follow ``-x`` and ``--maxfail``, and give an item whose worker died the end that nobody reports.
@@ -246,9 +287,7 @@ class Controller:
         Writers of records wait for the report of an item's teardown.
         """
         yield
-        self._failures += report.failed
-        if report.failed and self._failures == self._config.getvalue("maxfail"):
-            self._interrupt(besides=str(getattr(report, "worker_id", "")))
+        self._stop_at_the_limit(besides=str(getattr(report, "worker_id", "")))
         if getattr(report, _CRASHED, False):
             end = pytest.TestReport(
                 report.nodeid, report.location, {}, "passed", None, "teardown", user_properties=report.user_properties
@@ -263,8 +302,10 @@ class Controller:
         """Forget a worker; the first one that leaves by ``pytest.exit`` gives the session its end."""
         self.conductor.whereabouts.leave(node.gateway.id)
         self._left = self._left or left(node)
-        if self._prepared is not None:  # the number of its process may become another's
-            self._prepared.layout.pid_file(node.gateway.id).unlink(missing_ok=True)
+        if node.gateway.id in self._interrupted:
+            stopped(node, self._limit)
+        if self._prepared is not None:
+            self._processes.leave(node.gateway.id, self._prepared.layout)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
@@ -273,7 +314,8 @@ class Controller:
             result = yield
         except KeyboardInterrupt:  # also what xdist makes of a worker's exit code 2
             self._ending.enter_context(impatient(self._kill))
-            self._interrupt()  # Ctrl-C in a terminal has reached them, a signal to this process alone has not
+            # Ctrl-C in a terminal has reached them, a signal to this process alone has not
+            self._interrupt(self._at_plans())
             if self._left is None:
                 raise
         if self._left is not None:
@@ -295,7 +337,7 @@ class Controller:
             nodes.teardown_nodes()
         if self._watcher is not None:
             self._watcher.stop()
-        if self._died:
+        if self._died and not self._limit:
             with ending_the_session():
                 for nodeid in self.choice.unrun():
                     self._report_unrun(nodeid)

@@ -10,16 +10,27 @@ from pathlib import Path
 from types import FrameType
 
 
-def signal_to(pid_files: Iterable[Path], number: signal.Signals) -> None:
-    """Send a signal to the processes of which these files tell, as far as they are there.
+def told_by(pid_files: Iterable[Path]) -> Iterator[int]:
+    """The numbers of the processes of which these files tell, as far as they are there and whole.
 
     Args:
-        pid_files: as workers have written them.
-        number: the signal.
+        pid_files: as workers write them.
     """
     for file in pid_files:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
-            os.kill(int(file.read_text("ascii")), number)
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            yield int(file.read_text("ascii"))
+
+
+def signal_to(pids: Iterable[int], number: signal.Signals) -> None:
+    """Send a signal to those of these processes that are there.
+
+    Args:
+        pids: their numbers.
+        number: the signal.
+    """
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 @contextlib.contextmanager

@@ -39,3 +39,15 @@ def left(node: WorkerController) -> tuple[str, int] | None:
     """
     told: tuple[str, int] | None = getattr(node, "workeroutput", {}).get(_LEFT)
     return told
+
+
+def stopped(node: WorkerController, words: str) -> None:
+    """Let xdist take a worker that was interrupted for one that stops; it would replace it as if it had crashed.
+
+    Args:
+        node: a worker that has ended, or has died.
+        words: why the session stops.
+    """
+    told = getattr(node, "workeroutput", {})
+    if told.get("exitstatus") == pytest.ExitCode.INTERRUPTED:
+        told.update(exitstatus=int(pytest.ExitCode.TESTS_FAILED), shouldstop=words)

@@ -32,13 +32,17 @@ class Observer(Protocol):
     def on_finished(self, worker_id: str, nodeid: str) -> None:
         """An item has ended, and its reports have been seen; not called for one that was lost with its worker."""
 
+    def on_died_behind(self, node: WorkerController, nodeid: str) -> None:
+        """A worker has died that ran nothing: it tore down what this item, its last one, had left set up."""
+
 
 @dataclass(eq=False)
 class _Lane:
-    """What a worker has been sent and has not told the end of, and the unit that it is at."""
+    """What a worker has been sent and has not told the end of, the unit that it is at, and what has ended last."""
 
     sent: deque[int] = field(default_factory=deque)
     unit: int | None = None
+    last: int | None = None
 
 
 class UnitScheduling:
@@ -119,6 +123,7 @@ class UnitScheduling:
         if item_index == self._park:
             return
         del self._open[item_index]
+        lane.last = item_index
         if self._observer is not None:
             self._observer.on_finished(node.gateway.id, self._ids[item_index])
         if lane.unit is not None:
@@ -155,6 +160,7 @@ class UnitScheduling:
             KeyError: the worker is not known.
         """
         lane = self._lanes.pop(node)
+        tore_down = len(lane.sent) > 1 or self.tests_finished
         running = None
         if lane.sent and lane.sent[0] != self._park:
             running = lane.sent.popleft()
@@ -168,6 +174,8 @@ class UnitScheduling:
             return None
         if running is not None:
             del self._open[running]
+        elif tore_down and lane.last is not None and self._observer is not None:
+            self._observer.on_died_behind(node, self._ids[lane.last])
         self._dispatch()
         return None if running is None else self._ids[running]
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import execnet
 import pytest
+from execnet.gateway import RInfo
 
 if TYPE_CHECKING:
-    import execnet
     from xdist.scheduler import Scheduling
     from xdist.workermanage import WorkerController
 
@@ -28,8 +29,13 @@ Event = Callable[[], None]
 
 
 class FakeGateway(_Gateway):
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, spec: str, pid: int | None) -> None:
         self.id = name
+        self.spec = execnet.XSpec(spec)
+        self._pid = pid
+
+    def _rinfo(self, update: bool = False) -> RInfo:
+        return RInfo({"pid": self._pid})
 
 
 @dataclass
@@ -44,8 +50,15 @@ class Happened:
 class FakeNode(_Node):
     """A worker and the controller's end of it. It runs an item only when it holds what follows it."""
 
-    def __init__(self, name: str, collection: Sequence[str], happened: Happened) -> None:
-        self.gateway = FakeGateway(name)
+    def __init__(
+        self,
+        name: str,
+        collection: Sequence[str],
+        happened: Happened,
+        spec: str = "popen",
+        pid: int | None = None,
+    ) -> None:
+        self.gateway = FakeGateway(name, spec, pid)
         self.collection = collection
         self.happened = happened
         self.queue: deque[int] = deque()

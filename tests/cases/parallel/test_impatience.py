@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_pipeline.cases.parallel.impatience import impatient, interrupted_once, signal_to
+from pytest_pipeline.cases.parallel.impatience import impatient, interrupted_once, signal_to, told_by
 
 
 def ctrl_c() -> None:
@@ -65,5 +65,5 @@ def test_a_signal_reaches_those_who_are_there(tmp_path: Path) -> None:
     told = {"gone": str(gone.pid), "torn": "", "there": str(there.pid)}
     for name, text in told.items():
         (tmp_path / name).write_text(text)
-    signal_to([tmp_path / name for name in ("missing", *told)], signal.SIGKILL)
+    signal_to(told_by([tmp_path / name for name in ("missing", *told)]), signal.SIGKILL)
     assert there.wait() == -signal.SIGKILL

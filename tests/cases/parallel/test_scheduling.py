@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,9 @@ from pytest_pipeline.cases.parallel.scheduler import UnitScheduling
 from pytest_pipeline.cases.parallel.units import units_of
 from tests.cases.parallel.fake_xdist import FakeConfig, FakeNode, FakeSession
 from tests.cases.parallel.plan_shapes import Items, predecessors, sessions
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class World:
     sent: set[int] = field(default_factory=set)
     finished: set[int] = field(default_factory=set)
     dropped: set[int] = field(default_factory=set)
+    behind: list[tuple[str, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.ids = [f"item-{index}" for index in range(len(self.items))]
@@ -67,6 +72,10 @@ class World:
         self.finished.add(self.ids.index(nodeid))
         if len(self.finished) == self.stops_after:
             self.stop({index for index in range(len(self.ids)) if index % 3 == 0})
+
+    def on_died_behind(self, node: WorkerController, nodeid: str) -> None:
+        assert self.ids.index(nodeid) in self.finished
+        self.behind.append((node.gateway.id, self.ids.index(nodeid)))
 
     # What is true, said once more
 
@@ -220,3 +229,31 @@ def test_workers_that_collect_something_else_get_no_work(items: Items, workers: 
     world.run(Luck(seed, crashes=0.05, edits=0.05))
     for node in world.session.made:
         assert list(node.collection) == world.ids or not node.held or node.held < 0
+
+
+def test_a_worker_that_dies_while_it_tears_down_is_told_of_behind_its_last_item() -> None:
+    world = World((None, None, None), 2, None)
+    park, (one, other) = 3, world.session.made
+    for node in (one, other):
+        world.sched.add_node(node)
+        world.sched.add_node_collection(node, world.ids)
+    world.sched.schedule()
+    for node, item in ((one, 0), (other, 1)):
+        world.sched.mark_test_complete(node, park)
+        world.sched.mark_test_complete(node, item)
+
+    assert world.sched.remove_node(other) is None, "it waited, and nothing is lost"
+    assert world.behind == []
+
+    assert world.sched.remove_node(one) is None, "it was about to begin with the third item"
+    assert world.behind == [("gw0", 0)]
+
+    late = FakeNode("gw2", world.ids, world.session.happened)
+    world.sched.add_node(late)
+    world.sched.add_node_collection(late, world.ids)
+    world.sched.schedule()
+    world.sched.mark_test_complete(late, park)
+    world.sched.mark_test_complete(late, 2)
+    assert world.sched.tests_finished
+    world.sched.remove_node(late)
+    assert world.behind == [("gw0", 0), ("gw2", 2)], "at its end all is torn down"
