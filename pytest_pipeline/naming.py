@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,21 +82,23 @@ def only_looks(config: pytest.Config) -> bool:
     return any(getattr(config.option, name, False) for name in looks)
 
 
-def asked_for(config: pytest.Config, *, everywhere: bool) -> Iterator[tuple[Path, Named]]:
-    """The Markdown files that may be collected as plans, those first that the command line names themselves.
+def first_plan(config: pytest.Config, *, everywhere: bool, is_plan: Callable[[Path], bool]) -> Path | None:
+    """A file that is going to be collected as a plan, for who cannot wait for the collection; None: none is.
 
     Args:
         config: pytest's configuration.
         everywhere: whether plans are collected wherever pytest looks, not only where the command line names them.
+        is_plan: what the collection asks of a file that is not named itself.
     """
     names = _names(config)
     for file in sorted(names.files):
         if file.suffix.lower() == ".md":
-            yield file, Named.FILE
+            return file
     for directory in sorted(names.searched if everywhere else names.directories):
         for file in sorted(directory.rglob("*.[mM][dD]")):
-            if file.is_file() and not is_readme(file):
-                yield file, Named.DIRECTORY
+            if file.is_file() and not is_readme(file) and is_plan(file):
+                return file
+    return None
 
 
 def is_readme(path: Path) -> bool:

@@ -148,11 +148,15 @@ def _control_workers(config: pytest.Config) -> None:
     """Where xdist distributes items: let us order those of plans, and open the session for all workers."""
     if config.getoption("dist", "no") == "no" or not config.getoption("tx", None) or naming.only_looks(config):
         return
-    from pytest_pipeline.cases.foreseeing import first_plan
-
     settings = config.stash[SETTINGS]
-    first = first_plan(config, everywhere=settings.collect == "always")
+    first = naming.first_plan(config, everywhere=settings.collect == "always", is_plan=_is_plan)
     if first is not None:
         from pytest_pipeline.cases.parallel.controlling import Controller
 
         Controller(config, settings, first).register()
+
+
+def _is_plan(path: Path) -> bool:
+    from pytest_pipeline.plans.reader import is_plan
+
+    return is_plan(path)

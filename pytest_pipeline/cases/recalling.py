@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_pipeline.cases.foreseeing import first_plan
+from pytest_pipeline import naming
 from pytest_pipeline.errors import PipelineError
+from pytest_pipeline.plans.reader import is_plan
 from pytest_pipeline.settings import Settings
 
 RECALLED = "pipeline_settings"
@@ -28,7 +29,7 @@ def recalled(config: pytest.Config, settings: Settings) -> Settings:
     told = getattr(config, "workerinput", {}).get(RECALLED)
     if told is not None:
         return Settings.from_wire(told)
-    first = first_plan(config, everywhere=settings.collect == "always")
+    first = naming.first_plan(config, everywhere=settings.collect == "always", is_plan=is_plan)
     if first is None:
         raise pytest.UsageError(
             "--resume goes on with plans, and none is named. Name those of the session on the command line, before "

@@ -54,6 +54,14 @@ def read_plan(path: Path, shown_as: str) -> Plan | None:
     return parse_plan(text, shown_as)
 
 
+def is_plan(path: Path) -> bool:
+    """Whether a file is a plan, be it one that cannot be read."""
+    try:
+        return read_plan(path, path.name) is not None
+    except PlanError:
+        return True
+
+
 def parse_plan(text: str, shown_as: str) -> Plan | None:
     """Read a text; line ends and a byte order mark do not matter.
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_pipeline.cases.foreseeing import first_plan
+from pytest_pipeline.naming import first_plan
+from pytest_pipeline.plans.reader import is_plan
 
 from .conftest import Project, batch, failing, task
 
@@ -294,7 +295,7 @@ class TestWhoCannotWaitForTheCollection:
     """With ``-n`` and ``--resume`` the plans are looked for before, and must be those that are collected."""
 
     def found(self, project: Project, *arguments: str, everywhere: bool = False) -> str | None:
-        first = first_plan(project.pytester.parseconfig(*arguments), everywhere=everywhere)
+        first = first_plan(project.pytester.parseconfig(*arguments), everywhere=everywhere, is_plan=is_plan)
         return None if first is None else first.relative_to(project.path).as_posix()
 
     @pytest.mark.parametrize(
