@@ -163,5 +163,5 @@ def test_a_worker_that_cannot_take_part_ends_the_session_and_takes_no_task(proje
     assert ran.text.count("The hook pytest_pipeline_forge failed with ValueError: not from here") == 1
     assert "Traceback" not in ran.text
     assert "criterion not met: 0 of 1" in ran.text
-    assert {each.key.task for each in ran.task_runs} <= {"1.1"}, "at most what the other one was at"
+    assert len(ran.task_runs) <= 1, "at most what the other one was at"
     assert project.left() == []
