@@ -111,7 +111,7 @@ def _known_here(project: Project, record: Record) -> tuple[Selected | None, Know
             return None, None
         earlier = sessions_named(session.facts.get("history", ""))[:-1]
         runs = {each: store.runs(each) for each in earlier if store.find_session(each)}
-        drawn_anew = sum(redrawn(store, each) for each in runs)
+        drawn_anew = redrawn(store, runs)
         known = Known(session, runs if len(runs) == len(earlier) else None, drawn_anew)
         return _selected(store, record, session), known
 

@@ -9,7 +9,7 @@ experiment.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -147,12 +147,13 @@ def verdict_of(store: Kept, session: SessionRecord, *, alive: bool = False) -> V
     named = sessions_named(session.facts.get("history", ""))
     if not named:
         return own
-    return _verdict_over([store.runs(each) for each in named], own, sum(redrawn(store, each) for each in named))
+    runs = {each: store.runs(each) for each in named}
+    return _verdict_over([*runs.values()], own, redrawn(store, runs))
 
 
-def redrawn(store: Kept, session: str) -> int:
-    """How many successful runs of a session had a task that was drawn anew."""
-    return judge(store.runs(session), 1, None, redrawn=store.redrawn(session)).redrawn
+def redrawn(store: Kept, sessions: Mapping[str, Sequence[RunRecord]]) -> int:
+    """How many successful runs of sessions, given by id, had a task that was drawn anew."""
+    return sum(judge(runs, 1, None, redrawn=store.redrawn(each)).redrawn for each, runs in sessions.items())
 
 
 def _verdict_over(sessions: Sequence[Sequence[RunRecord]], own: Verdict, redrawn: int) -> Verdict:
