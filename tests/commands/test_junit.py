@@ -99,6 +99,20 @@ def test_a_criterion_over_sessions_is_told_alike_everywhere(project: Project) ->
     assert alone.lines[0].startswith("CANNOT BE CONFIRMED: The record counts the runs of session 2")
 
 
+def test_new_draws_of_earlier_sessions_are_confirmed_by_the_store(project: Project, tmp_path: Path) -> None:
+    flag = tmp_path / "tried"
+    once = f"test -e {flag} && echo a > a.txt || {{ touch {flag}; exit 1; }}"
+    project.write({"plans/p.md": plan(task(files=["Create: `a.txt`"], does=once))})
+    assert project.run("plans", "--count-history", "2").exit_code == 1
+    project.run("plans", "--resume", "--fresh-failures")
+    second = project.run("plans", "--count-history", "2", "--junitxml=record.xml")
+    assert "criterion met: 2 of 2 consecutive runs (1 run with a new draw)" in second.text
+
+    verified = command_here(project, "verify", "record.xml")
+
+    assert (verified.exit_code, verified.errors) == (0, ""), verified.out
+
+
 @pytest.mark.parametrize("command", ["junit", "report", "verify"])
 def test_a_session_that_is_named_after_an_option_is_told_where_it_belongs(project: Project, command: str) -> None:
     before = {"verify": ["record.xml"]}.get(command, [])

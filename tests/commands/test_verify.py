@@ -112,8 +112,9 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = {"README.md": "", ".gitignore": ".pipeline\n", "plans/p.md": PLAN, "pytest.ini": "[pytest]\n"}
     source_repository(place, files)
     arguments = ("--agent", "reference", "--count", "2", "--junitxml", "record.xml", "plans")
+    around = {**ENVIRONMENT, "TMPDIR": str(place.parent)}  # it keeps the workspace of what has failed
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", *QUIET, *arguments], cwd=place, env=ENVIRONMENT, capture_output=True, text=True
+        [sys.executable, "-m", "pytest", *QUIET, *arguments], cwd=place, env=around, capture_output=True, text=True
     )
     assert ran.returncode == 1, ran.stdout
     return place
